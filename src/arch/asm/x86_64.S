@@ -1,0 +1,160 @@
+/* The machine code that Stasis runs, x86-64. src/arch/x86_64-code.ts holds the same bytes; a test assembles this
+ * file and compares. Everything is position independent. Each blob is one section. */
+        .intel_syntax noprefix
+
+/* heal: one injected system call that undoes itself. The driver points rip at the first instruction and stops the
+ * task at the system call's exit. If the driver dies at any time, the task runs on through the rest: it unmaps the
+ * scratch page, restores the signal mask and every register, and continues where it was. The stack is not used (the
+ * memory below it may belong to somebody else) and restart_block is left alone (rt_sigreturn would clear it). */
+        .section heal, "ax"
+        syscall
+        mov     eax, 11                         /* munmap(scratch, length) */
+        mov     rdi, [rip + scratch]
+        mov     rsi, [rip + length]
+        syscall
+        lea     rsp, [rip + flags]
+        popfq
+        mov     rsp, [rip + saved_rsp]
+        mov     eax, 14                         /* rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8) */
+        mov     edi, 2
+        lea     rsi, [rip + mask]
+        mov     edx, 0
+        mov     r10d, 8
+        syscall
+        mov     r15, [rip + saved_r15]
+        mov     r14, [rip + saved_r14]
+        mov     r13, [rip + saved_r13]
+        mov     r12, [rip + saved_r12]
+        mov     rbp, [rip + saved_rbp]
+        mov     rbx, [rip + saved_rbx]
+        mov     r11, [rip + saved_r11]
+        mov     r10, [rip + saved_r10]
+        mov     r9, [rip + saved_r9]
+        mov     r8, [rip + saved_r8]
+        mov     rax, [rip + saved_rax]
+        mov     rcx, [rip + saved_rcx]
+        mov     rdx, [rip + saved_rdx]
+        mov     rsi, [rip + saved_rsi]
+        mov     rdi, [rip + saved_rdi]
+        jmp     [rip + saved_rip]
+        .balign 8
+scratch:        .quad 0
+length:         .quad 0
+mask:           .quad 0
+flags:          .quad 0
+saved_r15:      .quad 0                         /* from here in the order of user_regs_struct */
+saved_r14:      .quad 0
+saved_r13:      .quad 0
+saved_r12:      .quad 0
+saved_rbp:      .quad 0
+saved_rbx:      .quad 0
+saved_r11:      .quad 0
+saved_r10:      .quad 0
+saved_r9:       .quad 0
+saved_r8:       .quad 0
+saved_rax:      .quad 0
+saved_rcx:      .quad 0
+saved_rdx:      .quad 0
+saved_rsi:      .quad 0
+saved_rdi:      .quad 0
+saved_rip:      .quad 0
+saved_rsp:      .quad 0
+
+/* batch: runs a table of system calls. rbx points at the first entry, 80 bytes each: number (-1 ends), six
+ * arguments, result, address that also receives the result (0: none), flags (1: may fail). Ends in int3 with rbx at
+ * the entry that ended it. */
+        .section batch, "ax"
+next:
+        mov     rax, [rbx]
+        cmp     rax, -1
+        je      1f
+        mov     rdi, [rbx + 8]
+        mov     rsi, [rbx + 16]
+        mov     rdx, [rbx + 24]
+        mov     r10, [rbx + 32]
+        mov     r8, [rbx + 40]
+        mov     r9, [rbx + 48]
+        syscall
+        mov     [rbx + 56], rax
+        mov     rcx, [rbx + 64]
+        test    rcx, rcx
+        jz      2f
+        mov     [rcx], rax
+2:      cmp     rax, -4095
+        jb      3f
+        test    qword ptr [rbx + 72], 1
+        jz      1f
+3:      add     rbx, 80
+        jmp     next
+1:      int3
+
+/* spawn(table, stack, pid_out): starts a process that is nobody's child and runs the table (ends in execve). The
+ * first child (CLONE_VM | CLONE_VFORK) makes the second (CLONE_VM) and exits; its pid is returned for waitpid. Both
+ * use the stack given, of which they touch nothing but what the kernel needs. */
+        .section spawn, "ax"
+        push    rbx
+        push    r12
+        push    r13
+        mov     rbx, rdi
+        mov     r12, rsi
+        mov     r13, rdx
+        mov     eax, 56                         /* clone */
+        mov     edi, 0x4100                     /* CLONE_VM | CLONE_VFORK, no exit signal */
+        mov     rsi, r12
+        xor     edx, edx
+        xor     r10d, r10d
+        xor     r8d, r8d
+        syscall
+        test    rax, rax
+        jz      1f
+        pop     r13
+        pop     r12
+        pop     rbx
+        ret
+1:      mov     eax, 56
+        mov     edi, 0x100                      /* CLONE_VM */
+        mov     rsi, r12
+        xor     edx, edx
+        xor     r10d, r10d
+        xor     r8d, r8d
+        syscall
+        test    rax, rax
+        jz      2f
+        mov     [r13], rax
+        xor     edi, edi
+        mov     eax, 60                         /* exit */
+        syscall
+2:      mov     rax, [rbx]
+        cmp     rax, -1
+        je      4f
+        mov     rdi, [rbx + 8]
+        mov     rsi, [rbx + 16]
+        mov     rdx, [rbx + 24]
+        mov     r10, [rbx + 32]
+        mov     r8, [rbx + 40]
+        mov     r9, [rbx + 48]
+        syscall
+        mov     [rbx + 56], rax
+        cmp     rax, -4095
+        jb      3f
+        test    qword ptr [rbx + 72], 1
+        jz      4f
+3:      add     rbx, 80
+        jmp     2b
+4:      mov     edi, 127
+        mov     eax, 60
+        syscall
+
+/* cpuid(leaf, subleaf, out): four u32 to out. */
+        .section cpuid, "ax"
+        push    rbx
+        mov     r8, rdx
+        mov     eax, edi
+        mov     ecx, esi
+        cpuid
+        mov     [r8], eax
+        mov     [r8 + 4], ebx
+        mov     [r8 + 8], ecx
+        mov     [r8 + 12], edx
+        pop     rbx
+        ret

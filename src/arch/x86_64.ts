@@ -1,0 +1,83 @@
+/** x86-64: registers, system call numbers, restart codes, and the machine code of asm/x86_64.S. */
+import { x86_64Numbers } from '../linux/syscalls.ts';
+import type { Architecture, Registers } from './architecture.ts';
+import { x86_64Code } from './x86_64-code.ts';
+
+/** In the order of struct user_regs_struct. Source: arch/x86/include/asm/user_64.h. */
+const names = [
+  'r15', 'r14', 'r13', 'r12', 'rbp', 'rbx', 'r11', 'r10', 'r9', 'r8', 'rax', 'rcx', 'rdx', 'rsi', 'rdi', 'orig_rax', 'rip',
+  'cs', 'eflags', 'rsp', 'ss', 'fs_base', 'gs_base', 'ds', 'es', 'fs', 'gs',
+] as const; // prettier-ignore
+
+type Name = (typeof names)[number];
+
+const userCodeSegment = 0x33n;
+const none = 0xffff_ffff_ffff_ffffn;
+
+function decode(bytes: Uint8Array): Registers {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const registers: Record<string, bigint> = {};
+  names.forEach((name, index) => (registers[name] = view.getBigUint64(index * 8, true)));
+  return registers;
+}
+
+function encode(registers: Registers): Uint8Array {
+  const bytes = new Uint8Array(names.length * 8);
+  const view = new DataView(bytes.buffer);
+  names.forEach((name, index) => view.setBigUint64(index * 8, get(registers, name), true));
+  return bytes;
+}
+
+function get(registers: Registers, name: Name): bigint {
+  const value = registers[name];
+  if (value === undefined) throw new RangeError(`register ${name} is missing`);
+  return value;
+}
+
+/** Order of the saved registers in the heal blob's data, after scratch, length, mask and flags. */
+const healOrder: readonly Name[] = [...names.slice(0, 15), 'rip', 'rsp'];
+
+export const x86_64: Architecture = {
+  name: 'x86_64',
+  registerNames: names,
+  syscalls: x86_64Numbers,
+  decodeRegisters: decode,
+  encodeRegisters: encode,
+  isNative: (registers) => get(registers, 'cs') === userCodeSegment,
+
+  syscallAt(registers, address, number, parameters) {
+    const [rdi = 0n, rsi = 0n, rdx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = parameters.map((word) => BigInt.asUintN(64, BigInt(word)));
+    return { ...registers, rip: address, rax: BigInt(number), orig_rax: none, rdi, rsi, rdx, r10, r8, r9 };
+  },
+
+  batchAt: (registers, address, table) => ({ ...registers, rip: address, rbx: table, orig_rax: none, eflags: 0x202n }),
+  batchEnd: (registers) => get(registers, 'rbx'),
+
+  result: (registers) => BigInt.asIntN(64, get(registers, 'rax')),
+  withResult: (registers, value) => ({ ...registers, rax: BigInt.asUintN(64, BigInt(value)), orig_rax: none }),
+
+  blockedCall(registers) {
+    const number = BigInt.asIntN(64, get(registers, 'orig_rax'));
+    if (number < 0n) return undefined;
+    const parameters = (['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'] as const).map((name) => get(registers, name));
+    return { number: Number(number), parameters, result: Number(BigInt.asIntN(64, get(registers, 'rax'))) };
+  },
+
+  /** The syscall instruction is two bytes (0f 05). */
+  callAgain: (registers, number) => ({ ...registers, rip: get(registers, 'rip') - 2n, rax: BigInt(number), orig_rax: none }),
+  parameterRegister: (index) => (['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'] as const)[index] ?? 'r9',
+  instructionPointer: 'rip',
+  stackPointer: 'rsp',
+  redZone: 128n,
+
+  syscallInstruction: Uint8Array.of(0x0f, 0x05),
+  code: x86_64Code,
+
+  healData(registers, scratch, length, mask) {
+    const words = [scratch, length, mask, get(registers, 'eflags'), ...healOrder.map((name) => get(registers, name))];
+    const bytes = new Uint8Array(words.length * 8);
+    const view = new DataView(bytes.buffer);
+    words.forEach((word, index) => view.setBigUint64(index * 8, word, true));
+    return bytes;
+  },
+};

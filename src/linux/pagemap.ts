@@ -1,0 +1,107 @@
+/**
+ * Which pages of another process are its own: present or swapped, anonymous (also by copy-on-write of a private file
+ * mapping), and not the kernel's zero page. Source: Documentation/admin-guide/mm/pagemap.rst, fs/proc/task_mmu.c.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { LocalMemory, syscall, syscallError } from './ffi.ts';
+
+/** Addresses from start up to, not including, end. */
+export interface Span {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** Runs of pages: first page number, page count, first page number, … in rising order. */
+export type PageRuns = number[];
+
+export const pageSize = 4096;
+const PAGEMAP_SCAN = 0xc0606610; // _IOWR('f', 16, struct pm_scan_arg)
+const PAGE_IS = { FILE: 4, PRESENT: 8, SWAPPED: 16, PFNZERO: 32 } as const;
+const argumentSize = 96;
+const regionSize = 24;
+const regionCount = 4096;
+
+let memory: LocalMemory | undefined;
+
+/** Runs in any of the spans (rising, disjoint). PAGEMAP_SCAN (6.7) where the kernel has it, else /proc/PID/pagemap. */
+export function ownPages(pid: number, spans: readonly Span[]): PageRuns {
+  const first = spans[0];
+  const last = spans.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const fd = openSync(`/proc/${pid}/pagemap`, 'r');
+  try {
+    return scan(fd, first.start, last.end) ?? read(fd, spans);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** One ioctl for up to 4,096 runs; undefined where the kernel does not know it (ENOTTY, EINVAL). */
+function scan(fd: number, start: bigint, end: bigint): PageRuns | undefined {
+  memory ??= LocalMemory.allocate(argumentSize + regionSize * regionCount + 32);
+  const { view, address } = memory;
+  const runs: PageRuns = [];
+  const inverted = BigInt(PAGE_IS.FILE | PAGE_IS.PFNZERO);
+  for (let at = start; at < end; ) {
+    const words = [argumentSize, 0, at, end, 0, address + BigInt(argumentSize), regionCount, 0, inverted, inverted];
+    words.forEach((word, index) => view.setBigUint64(index * 8, BigInt(word), true));
+    view.setBigUint64(80, BigInt(PAGE_IS.PRESENT | PAGE_IS.SWAPPED), true); // category_anyof_mask
+    view.setBigUint64(88, 0n, true); // return_mask
+    const found = syscall('ioctl', fd, PAGEMAP_SCAN, address);
+    if (found === -25 || found === -22) return undefined;
+    if (found < 0) throw syscallError('ioctl', found, 'Cannot scan the page map');
+    for (let index = 0; index < found; index++) {
+      const region = argumentSize + index * regionSize;
+      push(runs, Number(view.getBigUint64(region, true) >> 12n), Number(view.getBigUint64(region + 8, true) >> 12n));
+    }
+    const walked = view.getBigUint64(32, true); // walk_end
+    if (found < regionCount && walked >= end) break;
+    if (walked <= at) break;
+    at = walked;
+  }
+  return runs;
+}
+
+function read(fd: number, spans: readonly Span[]): PageRuns {
+  const runs: PageRuns = [];
+  const bytes = new Uint8Array(8 * 65536);
+  const high = new Uint32Array(bytes.buffer);
+  for (const span of spans) {
+    let page = Number(span.start >> 12n);
+    const end = Number(span.end >> 12n);
+    while (page < end) {
+      const wanted = Math.min(end - page, 65536);
+      const got = readSync(fd, bytes, 0, wanted * 8, page * 8) / 8;
+      for (let index = 0; index < got; index++) {
+        const word = high[index * 2 + 1]!;
+        // bit 63 present, 62 swapped, 61 file page or shared anonymous
+        if ((word & 0xc0000000) !== 0 && (word & 0x20000000) === 0) push(runs, page + index, page + index + 1);
+      }
+      page += wanted;
+    }
+  }
+  return runs;
+}
+
+function push(runs: PageRuns, start: number, end: number): void {
+  const last = runs.length - 2;
+  if (last >= 0 && runs[last]! + runs[last + 1]! === start) runs[last + 1]! += end - start;
+  else runs.push(start, end - start);
+}
+
+/** The part of `runs` inside the span; `from` is where to start looking (an index), returned advanced. */
+export function runsWithin(runs: PageRuns, span: Span, from: number): { runs: PageRuns; next: number } {
+  const start = Number(span.start >> 12n);
+  const end = Number(span.end >> 12n);
+  const inside: PageRuns = [];
+  let index = from;
+  while (index < runs.length && runs[index]! + runs[index + 1]! <= start) index += 2;
+  while (index < runs.length && runs[index]! < end) {
+    const low = Math.max(runs[index]!, start);
+    const high = Math.min(runs[index]! + runs[index + 1]!, end);
+    inside.push(low, high - low);
+    if (runs[index]! + runs[index + 1]! > end) break;
+    index += 2;
+  }
+  return { runs: inside, next: index };
+}

@@ -1,0 +1,141 @@
+/** ptrace and wait, typed and thin. Source: man 2 ptrace, include/uapi/linux/ptrace.h. */
+import { LocalMemory, mustSyscall, syscall, syscallError, type Word } from './ffi.ts';
+
+export const PTRACE = {
+  CONT: 7,
+  DETACH: 17,
+  SYSCALL: 24,
+  SETOPTIONS: 0x4200,
+  GETEVENTMSG: 0x4201,
+  GETSIGINFO: 0x4202,
+  GETREGSET: 0x4204,
+  SETREGSET: 0x4205,
+  SEIZE: 0x4206,
+  INTERRUPT: 0x4207,
+  LISTEN: 0x4208,
+  PEEKSIGINFO: 0x4209,
+  GETSIGMASK: 0x420a,
+  SETSIGMASK: 0x420b,
+  GET_RSEQ_CONFIGURATION: 0x420f,
+} as const;
+
+export const PTRACE_O = { TRACESYSGOOD: 1, TRACEEXEC: 1 << 4, EXITKILL: 1 << 20 } as const;
+export const PTRACE_EVENT = { EXEC: 4, STOP: 128 } as const;
+
+/** Register sets of PTRACE_GETREGSET. Source: include/uapi/linux/elf.h. */
+export const NT = { PRSTATUS: 1, X86_XSTATE: 0x202 } as const;
+
+/** What waitpid said of a task. Closed: switch on `kind`. */
+export type WaitStatus =
+  | { readonly kind: 'exited'; readonly code: number }
+  | { readonly kind: 'killed'; readonly signal: number }
+  | { readonly kind: 'syscall' } // system call entry or exit, under PTRACE_SYSCALL with TRACESYSGOOD
+  | { readonly kind: 'event'; readonly event: number; readonly signal: number }
+  | { readonly kind: 'signal'; readonly signal: number }; // signal-delivery-stop
+
+const scratch = lazy(() => LocalMemory.allocate(64 * 1024));
+
+function lazy<T>(make: () => T): () => T {
+  let value: T | undefined;
+  return () => (value ??= make());
+}
+
+/** The raw result: 0 or more, or minus the errno. */
+export function ptrace(request: number, tid: number, address: Word = 0, data: Word = 0): number {
+  return syscall('ptrace', request, tid, address, data);
+}
+
+/** The same, throwing with what was attempted. */
+export function mustPtrace(request: number, tid: number, action: string, address: Word = 0, data: Word = 0): number {
+  const result = ptrace(request, tid, address, data);
+  if (result < 0) throw syscallError('ptrace', result, action, { pid: tid });
+  return result;
+}
+
+/** Waits for the next stop or end of a traced task. `nohang`: undefined when nothing has happened yet. */
+export function waitFor(tid: number): WaitStatus;
+export function waitFor(tid: number, nohang: boolean): WaitStatus | undefined;
+export function waitFor(tid: number, nohang = false): WaitStatus | undefined {
+  const WNOHANG = 1;
+  const WALL = 0x40000000;
+  const memory = scratch();
+  for (;;) {
+    const result = syscall('wait4', tid, memory.address, WALL | (nohang ? WNOHANG : 0), 0);
+    if (result === -4) continue; // EINTR: a signal of our own
+    if (result < 0) throw syscallError('wait4', result, `Cannot wait for ${tid}`, { pid: tid, code: 'VANISHED' });
+    if (result === 0) return undefined;
+    return decodeStatus(memory.view.getInt32(0, true));
+  }
+}
+
+/** Source: man 2 waitpid (W* macros), man 2 ptrace (PTRACE_EVENT stops). */
+export function decodeStatus(status: number): WaitStatus {
+  if ((status & 0x7f) === 0) return { kind: 'exited', code: (status >> 8) & 0xff };
+  if ((status & 0xff) !== 0x7f) return { kind: 'killed', signal: status & 0x7f };
+  const signal = (status >> 8) & 0xff;
+  const event = status >> 16;
+  if (event !== 0) return { kind: 'event', event, signal };
+  if (signal === (0x80 | 5)) return { kind: 'syscall' };
+  return { kind: 'signal', signal };
+}
+
+/** A copy of a register set; its length is what this kernel gives. */
+export function getRegisterSet(tid: number, type: number): Uint8Array {
+  const memory = scratch();
+  setIovec(memory, memory.bytes.length - 16);
+  mustPtrace(PTRACE.GETREGSET, tid, `Cannot read the registers of ${tid}`, type, memory.address);
+  const length = Number(memory.view.getBigUint64(8, true));
+  return memory.bytes.slice(16, 16 + length);
+}
+
+export function setRegisterSet(tid: number, type: number, value: Uint8Array): void {
+  const memory = scratch();
+  memory.bytes.set(value, 16);
+  setIovec(memory, value.length);
+  mustPtrace(PTRACE.SETREGSET, tid, `Cannot write the registers of ${tid}`, type, memory.address);
+}
+
+function setIovec(memory: LocalMemory, length: number): void {
+  memory.view.setBigUint64(0, memory.address + 16n, true);
+  memory.view.setBigUint64(8, BigInt(length), true);
+}
+
+/** The blocked signals; of a task in sigsuspend or ppoll the mask that it will have afterwards. */
+export function getSignalMask(tid: number): bigint {
+  const memory = scratch();
+  mustPtrace(PTRACE.GETSIGMASK, tid, `Cannot read the signal mask of ${tid}`, 8, memory.address);
+  return memory.view.getBigUint64(0, true);
+}
+
+export function setSignalMask(tid: number, mask: bigint): void {
+  const memory = scratch();
+  memory.view.setBigUint64(0, mask, true);
+  mustPtrace(PTRACE.SETSIGMASK, tid, `Cannot set the signal mask of ${tid}`, 8, memory.address);
+}
+
+export interface RseqConfiguration {
+  readonly address: bigint;
+  readonly size: number;
+  readonly signature: number;
+  readonly flags: number;
+}
+
+/** The registered restartable-sequences area; address 0n: none. undefined: the kernel lacks the request (before 5.13). */
+export function getRseqConfiguration(tid: number): RseqConfiguration | undefined {
+  const memory = scratch();
+  const result = ptrace(PTRACE.GET_RSEQ_CONFIGURATION, tid, 24, memory.address);
+  if (result < 0) return undefined;
+  return {
+    address: memory.view.getBigUint64(0, true),
+    size: memory.view.getUint32(8, true),
+    signature: memory.view.getUint32(12, true),
+    flags: memory.view.getUint32(16, true),
+  };
+}
+
+/** The robust futex list head and its length. Source: man 2 get_robust_list. */
+export function getRobustList(tid: number): { head: bigint; length: bigint } {
+  const memory = scratch();
+  mustSyscall('get_robust_list', `Cannot read the robust futex list of ${tid}`, tid, memory.address, memory.address + 8n);
+  return { head: memory.view.getBigUint64(0, true), length: memory.view.getBigUint64(8, true) };
+}
