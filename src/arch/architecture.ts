@@ -38,6 +38,8 @@ export interface Architecture {
   encodeRegisters(registers: Registers): Uint8Array;
   /** False for a task in a compatibility mode (32-bit). */
   isNative(registers: Registers): boolean;
+  /** The same task about to execute the instruction at `address`, in no system call. */
+  at(registers: Registers, address: bigint): Registers;
   /** Registers that make a system call through the instruction at `address`. */
   syscallAt(registers: Registers, address: bigint, number: number, parameters: readonly (number | bigint)[]): Registers;
   batchAt(registers: Registers, address: bigint, table: bigint): Registers;

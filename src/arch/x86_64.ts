@@ -45,6 +45,8 @@ export const x86_64: Architecture = {
   encodeRegisters: encode,
   isNative: (registers) => get(registers, 'cs') === userCodeSegment,
 
+  at: (registers, address) => ({ ...registers, rip: address, orig_rax: none }),
+
   syscallAt(registers, address, number, parameters) {
     const [rdi = 0n, rsi = 0n, rdx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = parameters.map((word) => BigInt.asUintN(64, BigInt(word)));
     return { ...registers, rip: address, rax: BigInt(number), orig_rax: none, rdi, rsi, rdx, r10, r8, r9 };

@@ -5,7 +5,7 @@
 
 export const x86_64Numbers = {
   read: 0, write: 1, open: 2, close: 3, mmap: 9, mprotect: 10, munmap: 11, brk: 12, rt_sigaction: 13, rt_sigprocmask: 14,
-  ioctl: 16, pread64: 17, pwrite64: 18, readv: 19, writev: 20, mremap: 25, madvise: 28, dup: 32, dup2: 33, dup3: 292,
+  ioctl: 16, pread64: 17, pwrite64: 18, readv: 19, writev: 20, mremap: 25, madvise: 28, mlock: 149, dup: 32, dup2: 33, dup3: 292,
   pause: 34, nanosleep: 35, getitimer: 36, setitimer: 38, getpid: 39, clone: 56, execve: 59, exit: 60, exit_group: 231,
   wait4: 61, kill: 62, fcntl: 72, poll: 7, ppoll: 271, select: 23, pselect6: 270, epoll_wait: 232, epoll_pwait: 281,
   epoll_pwait2: 441, futex: 202, futex_waitv: 449, clock_nanosleep: 230, semop: 65, semtimedop: 220, rt_sigtimedwait: 128,
@@ -17,7 +17,7 @@ export const x86_64Numbers = {
   seccomp: 317, setsid: 112, getsid: 124, setpgid: 109, getpgid: 121, tgkill: 234, userfaultfd: 323, memfd_create: 319,
   getuid: 102, geteuid: 107, setresuid: 117, setresgid: 119, capget: 125, getdents64: 217, clock_gettime: 228, socket: 41,
   connect: 42, sched_setaffinity: 203, sched_getaffinity: 204, gettid: 186, pipe2: 293, fsync: 74, sched_yield: 24,
-  sendfile: 40, unshare: 272,
+  sendfile: 40, unshare: 272, setgroups: 116,
 } as const;
 
 export type SyscallName = keyof typeof x86_64Numbers;

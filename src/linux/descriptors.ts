@@ -1,0 +1,34 @@
+/** Descriptors of other processes. Source: man 2 pidfd_open, pidfd_getfd, kcmp. */
+import { closeSync } from 'node:fs';
+import { mustSyscall, syscall } from './ffi.ts';
+
+/** A pidfd; closed on dispose. */
+export class PidFd implements Disposable {
+  readonly pid: number;
+  readonly fd: number;
+
+  constructor(pid: number) {
+    this.pid = pid;
+    this.fd = mustSyscall('pidfd_open', `Cannot open process ${pid}`, pid, 0);
+  }
+
+  /** Our own duplicate of a descriptor of the process (the same open file description), or minus the errno. */
+  duplicate(fd: number): number {
+    return syscall('pidfd_getfd', this.fd, fd, 0);
+  }
+
+  kill(signal: number): number {
+    return syscall('pidfd_send_signal', this.fd, signal, 0, 0);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+  }
+}
+
+const KCMP_FILE = 0;
+
+/** Whether two descriptors stand for the same open file description. */
+export function sameDescription(pid: number, fd: number, otherPid: number, otherFd: number): boolean {
+  return mustSyscall('kcmp', `Cannot compare descriptors of ${pid} and ${otherPid}`, pid, otherPid, KCMP_FILE, fd, otherFd) === 0;
+}

@@ -1,0 +1,154 @@
+/** The processor's side of a task on x86-64: registers, vector state, and what the kernel keeps per thread. */
+import { StasisError } from '../errors.ts';
+import { x86_64 } from '../arch/x86_64.ts';
+import { componentLayout, convertArea, enabledComponents, type Component } from '../arch/xsave.ts';
+import type { Registers } from '../arch/architecture.ts';
+import { defineKind, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import { timespec } from '../linux/abi/time.ts';
+import { getRegisterSet, getRobustList, getRseqConfiguration, NT, setRegisterSet, setSignalMask } from '../linux/ptrace.ts';
+import { syscallName, type SyscallName } from '../linux/syscalls.ts';
+import { timespecOf, type Sleep } from '../tracee/interrupted-call.ts';
+import { encodeNote } from '../tracee/sleep-note.ts';
+import type { Collection, ObjectKind, Rebuild } from './object.ts';
+
+export interface CpuX86_64 {
+  /** Names of struct user_regs_struct. */
+  readonly registers: Registers;
+  /** XSAVE area in standard format. */
+  readonly xstate: Uint8Array;
+  /** Where its components lie; those of another processor may lie elsewhere. */
+  readonly components: readonly Component[];
+  /** Blocked signals; bit 0 is signal 1. */
+  readonly signalMask: bigint;
+  readonly alternateStack: { readonly address: bigint; readonly flags: number; readonly size: bigint };
+  readonly clearChildTid: bigint;
+  readonly robustList: { readonly head: bigint; readonly length: bigint };
+  readonly rseq?: { readonly address: bigint; readonly size: number; readonly signature: number } | undefined;
+  /** An interrupted sleep; the registers then stand before restart_syscall. */
+  readonly sleep?: { readonly call: string; readonly parameters: readonly bigint[]; readonly remaining: bigint } | undefined;
+}
+
+const word = s.hex(s.u64());
+
+const record: RecordKind<CpuX86_64> = defineKind<CpuX86_64>({
+  tag: 0x40,
+  name: 'cpu-x86_64',
+  parents: ['task'],
+  schema: s.record({
+    registers: s.record(Object.fromEntries(x86_64.registerNames.map((name) => [name, word]))),
+    xstate: s.bytes(65536),
+    components: s.array(s.record({ index: s.uint(63), offset: s.uint(65536), size: s.uint(65536) }), 64),
+    signalMask: word,
+    alternateStack: s.record({ address: word, flags: s.hex(s.uint(0xffff_ffff)), size: s.u64() }),
+    clearChildTid: word,
+    robustList: s.record({ head: word, length: s.u64() }),
+    rseq: s.optional(s.record({ address: word, size: s.uint(65536), signature: s.hex(s.uint(0xffff_ffff)) })),
+    sleep: s.optional(s.record({ call: s.text(32), parameters: s.array(word, 6), remaining: s.i64() })),
+  }),
+});
+
+const PR_GET_TID_ADDRESS = 40;
+
+/** `answer`: what the interrupted system call returns in the restarted program, for a checkpoint of oneself. */
+export function collectCpu(collection: Collection, sleep: Sleep | undefined, answer: number | undefined): CpuX86_64 {
+  const { tracee, injector, registers } = collection;
+  const xstate = getRegisterSet(tracee.tid, NT.X86_XSTATE);
+  injector.mustCall('sigaltstack', [0, injector.scratch]);
+  const stack = injector.readScratch(24);
+  injector.mustCall('prctl', [PR_GET_TID_ADDRESS, injector.scratch, 0, 0, 0]);
+  const clearChildTid = injector.readScratch(8).getBigUint64(0, true);
+  const rseq = getRseqConfiguration(tracee.tid);
+  return {
+    registers: answer === undefined ? registers : x86_64.withResult(registers, answer),
+    xstate,
+    components: componentLayout(enabledComponents(xstate)),
+    signalMask: injector.signalMask,
+    alternateStack: {
+      address: stack.getBigUint64(0, true),
+      flags: stack.getUint32(8, true),
+      size: stack.getBigUint64(16, true),
+    },
+    clearChildTid,
+    robustList: getRobustList(tracee.tid),
+    ...(rseq !== undefined && rseq.address !== 0n && { rseq: { address: rseq.address, size: rseq.size, signature: rseq.signature } }),
+    ...(sleep !== undefined && {
+      sleep: { call: syscallName(x86_64.syscalls, sleep.number), parameters: sleep.parameters, remaining: sleep.remaining },
+    }),
+  };
+}
+
+const SS_ONSTACK = 1;
+
+export const cpuX86_64: ObjectKind<CpuX86_64> = {
+  record,
+  title: 'Registers and thread state (x86-64)',
+  carried: 'General registers, segment bases, complete XSAVE state, signal mask, alternate stack, rseq, robust futex list, clear_child_tid, interrupted sleeps with the time left.',
+  refused: 'At restart: a processor that lacks a state component in use.',
+
+  restart(value, rebuild) {
+    const { tracee } = rebuild;
+    const here = getRegisterSet(tracee.tid, NT.X86_XSTATE);
+    const converted = convertArea(value.xstate, value.components, here, componentLayout(enabledComponents(here)));
+    if (converted.missing.length > 0) {
+      throw new StasisError('RESTART_FAILED', `Cannot restart here: this processor lacks ${converted.missing.join(', ')}, which the program uses`, {
+        phase: 'restore',
+        hint: 'Restart it on a machine whose processor has these features.',
+      });
+    }
+    rebuild.finals.calls.push(() => addCalls(value, rebuild));
+    rebuild.finals.registers = () => {
+      const registers = value.sleep === undefined ? value.registers : resumeSleep(value, value.sleep, rebuild);
+      rebuild.area.remove();
+      setRegisterSet(tracee.tid, NT.X86_XSTATE, converted.area);
+      setSignalMask(tracee.tid, value.signalMask);
+      tracee.setRegisters(registers);
+    };
+  },
+};
+
+function addCalls(value: CpuX86_64, rebuild: Rebuild): void {
+  rebuild.room(6, 128);
+  const { batch } = rebuild;
+  const stack = new DataView(new ArrayBuffer(24));
+  stack.setBigUint64(0, value.alternateStack.address, true);
+  stack.setUint32(8, (value.alternateStack.flags & ~SS_ONSTACK) >>> 0, true);
+  stack.setBigUint64(16, value.alternateStack.size, true);
+  batch.add('set the alternate signal stack', 'sigaltstack', [batch.data(new Uint8Array(stack.buffer)), 0]);
+  batch.add('set clear_child_tid', 'set_tid_address', [value.clearChildTid]);
+  if (value.robustList.head !== 0n) {
+    batch.add('set the robust futex list', 'set_robust_list', [value.robustList.head, value.robustList.length]);
+  }
+  if (value.rseq !== undefined) {
+    batch.add('register restartable sequences', 'rseq', [value.rseq.address, value.rseq.size, 0, value.rseq.signature]);
+  }
+}
+
+/**
+ * Makes the task fall asleep for the rest of the time and interrupts it at once: now its kernel side holds the
+ * deadline, and the saved registers continue the sleep through restart_syscall.
+ */
+function resumeSleep(value: CpuX86_64, sleep: NonNullable<CpuX86_64['sleep']>, rebuild: Rebuild): Registers {
+  const name = sleep.call as SyscallName;
+  const number = x86_64.syscalls[name];
+  const [first = 0n, second = 0n, third = 0n, fourth = 0n] = sleep.parameters;
+  const rest = rebuild.area.place(timespec.make(timespecOf(sleep.remaining)));
+  const milliseconds = (sleep.remaining + 999_999n) / 1_000_000n;
+  const parameters = {
+    nanosleep: [rest, second],
+    clock_nanosleep: [first, second, rest, fourth],
+    poll: [first, second, milliseconds],
+    futex: [first, second, third, rest],
+  }[name as string];
+  if (parameters === undefined) throw new StasisError('IMAGE', `Cannot continue a sleep in ${sleep.call}`, { phase: 'restore' });
+  const answer = rebuild.area.interruptedCall(name, parameters);
+  const ERESTART_RESTARTBLOCK = -516n;
+  if (answer !== ERESTART_RESTARTBLOCK) {
+    // It ended at once: time was up, or what it waits for is there. That is its answer.
+    const length = BigInt(x86_64.syscallInstruction.length);
+    return x86_64.withResult({ ...value.registers, rip: (value.registers['rip'] ?? 0n) + length }, answer);
+  }
+  const now = process.hrtime.bigint();
+  rebuild.writeNote(encodeNote({ number, parameters: sleep.parameters, remaining: sleep.remaining }, value.registers, x86_64, now));
+  return value.registers;
+}

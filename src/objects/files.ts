@@ -1,0 +1,105 @@
+/** The descriptor table: which number stands for which open file. Source: man 2 open, man 2 dup, man 2 kcmp. */
+import { defineKind, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import { sameDescription } from '../linux/descriptors.ts';
+import { readFdInfo } from '../linux/proc/fdinfo.ts';
+import { readFds, readFdStat } from '../linux/proc/fds.ts';
+import { fdBlocker, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
+import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
+
+export interface Files {
+  /** The highest descriptor, -1 when there is none. */
+  readonly highest: number;
+}
+
+const record: RecordKind<Files> = defineKind<Files>({
+  tag: 0x50,
+  name: 'files',
+  container: true,
+  parents: ['task'],
+  schema: s.record({ highest: s.int() }),
+});
+
+export interface Descriptor {
+  readonly fd: number;
+  readonly closeOnExec: boolean;
+  /** objref of the open file; descriptors with the same one share position and flags. */
+  readonly description: number;
+}
+
+const descriptorRecord: RecordKind<Descriptor> = defineKind<Descriptor>({
+  tag: 0x5f,
+  name: 'fd',
+  parents: ['files'],
+  title: (value) => `${value.fd} -> #${value.description}`,
+  schema: s.record({ fd: s.uint(0x7fff_ffff), closeOnExec: s.bool(), description: s.objref() }),
+});
+
+/** All descriptors of the target; `kinds` are asked in their order. */
+export function collectFiles(collection: Collection, kinds: readonly OpenFileKind[]): ImageNode {
+  const table = readTable(collection.pid);
+  const children: ImageNode[] = [];
+  const described: { file: OpenFile; objref: number }[] = [];
+  for (const file of table) {
+    let objref = described.find((other) => isSame(collection.pid, file, other.file))?.objref;
+    if (objref === undefined) {
+      const found = describe(file, table, collection, kinds);
+      if (found === undefined) continue;
+      children.push(...found.nodes);
+      objref = found.objref;
+      described.push({ file, objref });
+    }
+    children.push(node(descriptorRecord, { fd: file.fd, closeOnExec: isCloseOnExec(file.info), description: objref }));
+  }
+  return node(record, { highest: table.at(-1)?.fd ?? -1 }, { children });
+}
+
+function readTable(pid: number): OpenFile[] {
+  const table: OpenFile[] = [];
+  for (const { fd, link } of readFds(pid)) {
+    const stat = readFdStat(pid, fd);
+    if (stat !== undefined) table.push({ fd, link, stat, info: readFdInfo(pid, fd) });
+  }
+  return table;
+}
+
+/** kcmp is asked only where it can be. */
+function isSame(pid: number, a: OpenFile, b: OpenFile): boolean {
+  return a.stat.ino === b.stat.ino && a.stat.dev === b.stat.dev && a.link === b.link && sameDescription(pid, a.fd, pid, b.fd);
+}
+
+function describe(
+  file: OpenFile,
+  table: readonly OpenFile[],
+  collection: Collection,
+  kinds: readonly OpenFileKind[],
+): { nodes: ImageNode[]; objref: number } | undefined {
+  const O_PATH = 0o10000000;
+  const O_ASYNC = 0o20000;
+  const kind = kinds.find((candidate) => candidate.recognise(file, table, collection));
+  if (kind === undefined || (file.info.flags & (O_PATH | O_ASYNC)) !== 0) {
+    collection.blockers.push(fdBlocker(file, 'open files of this kind are not supported yet', 'Let the program close it, or start the program without it'));
+    return undefined;
+  }
+  const objref = collection.objects.next();
+  const nodes = kind.collect(file, objref, table, collection);
+  if (Array.isArray(nodes)) return { nodes, objref };
+  collection.blockers.push(nodes);
+  return undefined;
+}
+
+export const files: ObjectKind<Files> = {
+  record,
+  title: 'Descriptor table',
+  carried: 'Numbers, close-on-exec, which descriptors share an open file.',
+  refused: 'Every kind of open file that is not listed here.',
+  restart: (value, rebuild) => rebuild.descriptors.begin(value.highest),
+};
+
+export const descriptor: ObjectKind<Descriptor> = {
+  record: descriptorRecord,
+  title: 'Descriptor',
+  carried: 'Number, close-on-exec, its open file.',
+  refused: '',
+  restart: (value, rebuild) => rebuild.descriptors.assign(value.fd, value.description, value.closeOnExec),
+};

@@ -1,0 +1,120 @@
+/**
+ * What an object kind is. One kind = one file in this folder = one line in registry.ts: the record that describes it
+ * in an image, how it is collected from a stopped task, and how it is built again in a task under restart.
+ */
+import type { Blocker } from '../errors.ts';
+import type { Registers } from '../arch/architecture.ts';
+import type { RecordKind } from '../image/kind.ts';
+import type { Stat } from '../linux/proc/stat.ts';
+import type { Status } from '../linux/proc/status.ts';
+import type { SmapsVma } from '../linux/proc/smaps.ts';
+import type { Area, Batch } from '../tracee/batch.ts';
+import type { PageRuns } from '../linux/pagemap.ts';
+import type { DescriptorBuilder } from './descriptor-builder.ts';
+import type { ObjectTable } from './object-table.ts';
+import type { Injector } from '../tracee/injector.ts';
+import type { Tracee } from '../tracee/tracee.ts';
+import type { Vdso } from '../tracee/vdso.ts';
+
+/** A kind: its record, its row in docs/supported.md, and what a restart does on meeting it. */
+export interface ObjectKind<T = never> {
+  readonly record: RecordKind<T>;
+  readonly title: string;
+  /** What of it is carried, for docs/supported.md. */
+  readonly carried: string;
+  /** What of it is refused, or empty. */
+  readonly refused: string;
+  /** Adds to the task under restart what the record tells; of a container, when it opens. */
+  readonly restart?: (value: T, rebuild: Rebuild, event: { objref: number; data?: Uint8Array }) => void;
+  /** Of a container: when it closes. */
+  readonly close?: (rebuild: Rebuild) => void;
+}
+
+/** A record of the image to be, with what is nested in it. */
+export interface ImageNode {
+  readonly record: RecordKind;
+  readonly value: unknown;
+  readonly objref?: number;
+  readonly children?: readonly ImageNode[];
+  /** Pages of the target to be written inside this container. */
+  readonly pages?: PageRuns;
+}
+
+export function node<T>(record: RecordKind<T>, value: T, rest: Omit<ImageNode, 'record' | 'value'> = {}): ImageNode {
+  return { record, value, ...rest };
+}
+
+/** What is known of the stopped target while it is collected. */
+export interface Collection {
+  readonly pid: number;
+  readonly tracee: Tracee;
+  readonly status: Status;
+  readonly stat: Stat;
+  readonly vmas: readonly SmapsVma[];
+  readonly vdso: Vdso;
+  /** The registers with which the target goes on, here and after a restart (before an answer to a self-checkpoint). */
+  readonly registers: Registers;
+  readonly injector: Injector;
+  /** What cannot be carried; collected, so that the user sees all of it at once. */
+  readonly blockers: Blocker[];
+  readonly objects: ObjectTable;
+  /** For a checkpoint that the target itself asked for: our duplicate of the descriptor that receives the image. */
+  readonly imageFd: number | undefined;
+}
+
+/** A task being rebuilt: stopped in a fresh program image, its calls are gathered and run together. */
+export interface Rebuild {
+  readonly tracee: Tracee;
+  /** The calls gathered so far; `flush` runs them and starts a new batch. */
+  batch: Batch;
+  flush(): bigint[];
+  /** Makes sure that so many calls and bytes still fit into the batch. */
+  room(calls: number, bytes?: number): void;
+  /** The number that the next open in the task will get, while the memory is built. */
+  readonly freeFd: number;
+  readonly descriptors: DescriptorBuilder;
+  /** Paths of mapped files found unchanged. */
+  readonly checkedFiles: Set<string>;
+  /** The system call area in the task; throws before the memory is being rebuilt. */
+  readonly area: Area;
+  makeArea(vdso: Vdso, hole: bigint): Area;
+  vdsoMoved(distance: bigint): void;
+  /** Leaves a note in the room of the task's vdso. */
+  writeNote(note: Uint8Array): void;
+  /** Begins the task anew with this program: it stops before its first instruction. */
+  execute(path: string): void;
+  readonly acceptChangedFiles: boolean;
+  /** Descriptions met so far, by objref. */
+  readonly described: Map<number, unknown>;
+  /** What the last steps need: registers and all that must come after everything else. */
+  readonly finals: Finals;
+  /** How the restarted program is attached to its surroundings. */
+  readonly surroundings: Surroundings;
+  /** Things that could not be given back and that the user should hear of. */
+  readonly notes: string[];
+}
+
+/** Put aside by kinds until everything else is in place. */
+export interface Finals {
+  /** Calls that set the boundaries of the address space. */
+  boundaries?: () => void;
+  /** Calls that need the rest in place: signals, thread identity, credentials. */
+  calls: (() => void)[];
+  /** Calls after those: what the others would undo. */
+  lastCalls: (() => void)[];
+  stopped?: boolean;
+  /** Registers and whatever ptrace sets, when the working area is gone. */
+  registers?: () => void;
+  /** The mapping being filled. */
+  vma?: { readonly start: bigint; readonly end: bigint; readonly after: readonly (() => void)[] };
+}
+
+/** What the restarting command hands on to the program. */
+export interface Surroundings {
+  /** The image came through descriptor 0: that one is not handed on. */
+  readonly imageOnStdin: boolean;
+  /** There is a controlling terminal that can take the place of fd 0. */
+  readonly terminal: boolean;
+  /** Descriptors that the task brings with it, as it stands before its first instruction. */
+  readonly inherited: ReadonlySet<number>;
+}

@@ -1,0 +1,44 @@
+/** Open directories. */
+import { statSync } from 'node:fs';
+import { StasisError } from '../errors.ts';
+import { defineKind, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import { fdBlocker, fileType, restartByPath, type OpenFileKind } from './open-file.ts';
+import { node, type ObjectKind } from './object.ts';
+
+export interface OpenDirectory {
+  readonly path: string;
+  readonly flags: number;
+  /** A cookie of the file system. */
+  readonly offset: bigint;
+}
+
+const record: RecordKind<OpenDirectory> = defineKind<OpenDirectory>({
+  tag: 0x52,
+  name: 'open-directory',
+  parents: ['files'],
+  title: (value) => value.path,
+  schema: s.record({ path: s.text(4096), flags: s.hex(s.uint(0xffff_ffff)), offset: s.u64() }),
+});
+
+export const openDirectory: ObjectKind<OpenDirectory> & OpenFileKind = {
+  record,
+  title: 'Open directory',
+  carried: 'Path, position, status flags.',
+  refused: 'Deleted directories.',
+
+  recognise: ({ stat }) => fileType.isDirectory(stat),
+
+  collect(file, objref) {
+    const there = statSync(file.link, { bigint: true, throwIfNoEntry: false });
+    if (there === undefined || there.ino !== file.stat.ino) return fdBlocker(file, 'the directory was deleted', 'Let the program close it');
+    return [node(record, { path: file.link, flags: file.info.flags, offset: file.info.pos }, { objref })];
+  },
+
+  restart(value, rebuild, { objref }) {
+    if (statSync(value.path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      throw new StasisError('RESTART_FAILED', `Cannot open the directory ${value.path}: it does not exist here`, { phase: 'restore' });
+    }
+    restartByPath(rebuild, objref, value.path, value.flags, value.offset);
+  },
+};

@@ -1,0 +1,66 @@
+/** What kinds of open files have in common, and the descriptor table that holds them. */
+import type { Blocker } from '../errors.ts';
+import type { FdInfo } from '../linux/proc/fdinfo.ts';
+import type { FdStat } from '../linux/proc/fds.ts';
+import type { Collection, ImageNode, Rebuild } from './object.ts';
+
+/** One descriptor of the target, as /proc shows it. */
+export interface OpenFile {
+  readonly fd: number;
+  /** Link text of /proc/PID/fd/N. */
+  readonly link: string;
+  readonly stat: FdStat;
+  readonly info: FdInfo;
+}
+
+/** A kind of open file knows its own kind, and is asked in the order of the registry. */
+export interface OpenFileKind {
+  recognise(file: OpenFile, table: readonly OpenFile[], collection: Collection): boolean;
+  /** The record of the open file description, with those it refers to before it; or why it cannot be carried. */
+  collect(file: OpenFile, objref: number, table: readonly OpenFile[], collection: Collection): ImageNode[] | Blocker;
+}
+
+const S_IFMT = 0o170000;
+export const fileType = {
+  isRegular: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o100000,
+  isDirectory: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o040000,
+  isCharacterDevice: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o020000,
+  isFifo: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o010000,
+  isSocket: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o140000,
+};
+
+const O_ACCMODE = 3;
+const O_CREAT_EXCL_NOCTTY_TRUNC = 0o1700;
+const O_CLOEXEC = 0o2000000;
+export const O_NOCTTY = 0o400;
+
+/** Flags for opening again: what open acted upon once is left out. */
+export function reopenFlags(flags: number): number {
+  return flags & ~(O_CREAT_EXCL_NOCTTY_TRUNC | O_CLOEXEC);
+}
+
+export function isCloseOnExec(info: FdInfo): boolean {
+  return (info.flags & O_CLOEXEC) !== 0;
+}
+
+export function accessMode(flags: number): number {
+  return flags & O_ACCMODE;
+}
+
+export function fdBlocker(file: OpenFile, reason: string, remedy: string): Blocker {
+  return { object: `fd ${file.fd}`, place: file.link, reason, remedy };
+}
+
+/** Opens a path in the task and puts it aside as the description `objref`. */
+export function restartByPath(rebuild: Rebuild, objref: number, path: string, flags: number, offset: bigint | undefined): void {
+  const SEEK_SET = 0;
+  const AT_FDCWD = -100;
+  rebuild.descriptors.add(objref, (place) => {
+    rebuild.room(5, path.length * 3 + 64);
+    const { batch } = rebuild;
+    batch.add(`open ${path}`, 'openat', [AT_FDCWD, batch.text(path), reopenFlags(flags) | O_NOCTTY, 0]);
+    if (offset !== undefined && offset > 0n) batch.add(`set the position in ${path}`, 'lseek', [0, offset, SEEK_SET]);
+    place(0);
+    batch.add('close a temporary descriptor', 'close', [0]);
+  });
+}

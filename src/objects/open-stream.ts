@@ -1,0 +1,123 @@
+/**
+ * Standard input, output and error whose other end is outside: a terminal, a pipe, a socket. Their other end is not
+ * part of the image; the restarted program gets the standard streams of the restart instead.
+ */
+import { defineKind, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import { closeSync } from 'node:fs';
+import { PidFd, sameDescription } from '../linux/descriptors.ts';
+import { major } from '../linux/proc/fds.ts';
+import { readTerminalSettings, TCSETS } from '../linux/terminal.ts';
+import { accessMode, fdBlocker, fileType, type OpenFile, type OpenFileKind } from './open-file.ts';
+import { node, type Collection, type ObjectKind, type Rebuild } from './object.ts';
+
+export interface OpenStream {
+  readonly type: 'terminal' | 'pipe' | 'socket';
+  /** Which of the restart's own streams takes its place. */
+  readonly standard: number;
+  readonly flags: number;
+  /** struct termios of the kernel. */
+  readonly settings?: Uint8Array | undefined;
+}
+
+const record: RecordKind<OpenStream> = defineKind<OpenStream>({
+  tag: 0x54,
+  name: 'open-stream',
+  parents: ['files'],
+  title: (value) => `${value.type} in place of ${value.standard}`,
+  schema: s.record({
+    type: s.oneOf('terminal', 'pipe', 'socket'),
+    standard: s.uint(2),
+    flags: s.hex(s.uint(0xffff_ffff)),
+    settings: s.optional(s.hex(s.bytes(64))),
+  }),
+});
+
+const ttyMajors = new Set([4, 5, 136, 137, 138, 139, 140, 141, 142, 143]);
+
+function typeOf({ stat }: OpenFile): OpenStream['type'] | undefined {
+  if (fileType.isFifo(stat)) return 'pipe';
+  if (fileType.isSocket(stat)) return 'socket';
+  return fileType.isCharacterDevice(stat) && ttyMajors.has(major(stat.rdev)) ? 'terminal' : undefined;
+}
+
+/** The standard stream for which this descriptor stands: itself, one it was duplicated from, or the same terminal. */
+function standardOf(file: OpenFile, table: readonly OpenFile[], pid: number): number | undefined {
+  if (file.fd <= 2) return file.fd;
+  const standards = table.filter((other) => other.fd <= 2 && typeOf(other) === typeOf(file));
+  const duplicate = standards.find((other) => sameDescription(pid, file.fd, pid, other.fd));
+  if (duplicate !== undefined) return duplicate.fd;
+  if (typeOf(file) !== 'terminal') return undefined;
+  const devTty = file.link === '/dev/tty';
+  return standards.find((other) => devTty || other.stat.rdev === file.stat.rdev)?.fd;
+}
+
+/** Another description of the same pipe in the target itself: then both ends may be inside. */
+function otherEndInside(file: OpenFile, table: readonly OpenFile[]): boolean {
+  return table.some(
+    (other) => other.stat.ino === file.stat.ino && other.stat.dev === file.stat.dev && accessMode(other.info.flags) !== accessMode(file.info.flags),
+  );
+}
+
+export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
+  record,
+  title: 'Standard streams',
+  carried: 'Terminals, pipes and sockets on 0, 1, 2 and their duplicates: the restart puts its own streams in their place; terminal settings, O_NONBLOCK.',
+  refused: 'Pipes, sockets and terminals elsewhere; a pipe with both ends in the program.',
+
+  recognise: (file, table, { pid }) => typeOf(file) !== undefined && standardOf(file, table, pid) !== undefined,
+
+  collect(file, objref, table, { pid }: Collection) {
+    const type = typeOf(file) ?? 'pipe';
+    if (type === 'pipe' && otherEndInside(file, table)) {
+      return fdBlocker(file, 'both ends of the pipe are in the program', 'Pipes inside a program are not supported yet');
+    }
+    const settings = type === 'terminal' ? settingsOf(pid, file.fd) : undefined;
+    const value = { type, standard: standardOf(file, table, pid) ?? 0, flags: file.info.flags };
+    return [node(record, settings === undefined ? value : { ...value, settings }, { objref })];
+  },
+
+  restart(value, rebuild, { objref }) {
+    rebuild.descriptors.add(objref, (place) => {
+      const source = rebuild.descriptors.inherited(value.standard);
+      if (source === undefined || (value.standard === 0 && rebuild.surroundings.imageOnStdin)) return openSubstitute(value, rebuild, place);
+      if (value.settings !== undefined) restoreSettings(source, value.settings, rebuild);
+      const O_NONBLOCK = 0o4000;
+      const F_SETFL = 4;
+      if ((value.flags & O_NONBLOCK) !== 0) {
+        rebuild.room(1);
+        rebuild.batch.add('set O_NONBLOCK', 'fcntl', [source, F_SETFL, value.flags & ~3], { mayFail: true });
+      }
+      place(source);
+    });
+  },
+};
+
+function settingsOf(pid: number, fd: number): Uint8Array | undefined {
+  using process = new PidFd(pid);
+  const duplicate = process.duplicate(fd);
+  if (duplicate < 0) return undefined;
+  try {
+    return readTerminalSettings(duplicate);
+  } finally {
+    closeSync(duplicate);
+  }
+}
+
+function restoreSettings(fd: number, settings: Uint8Array, rebuild: Rebuild): void {
+  rebuild.room(1, 64);
+  // fails harmlessly where the restart's stream is no terminal
+  rebuild.batch.add('restore the terminal settings', 'ioctl', [fd, TCSETS, rebuild.batch.data(settings)], { mayFail: true });
+}
+
+/** As in the RFC: the image came through this descriptor, so a terminal becomes the controlling one, all else /dev/null. */
+function openSubstitute(value: OpenStream, rebuild: Rebuild, place: (fd: number) => void): void {
+  const AT_FDCWD = -100;
+  const O_RDWR = 2;
+  const path = value.type === 'terminal' && rebuild.surroundings.terminal ? '/dev/tty' : '/dev/null';
+  rebuild.room(5, 128);
+  rebuild.batch.add(`open ${path}`, 'openat', [AT_FDCWD, rebuild.batch.text(path), O_RDWR, 0]);
+  if (path === '/dev/tty' && value.settings !== undefined) restoreSettings(0, value.settings, rebuild);
+  place(0);
+  rebuild.batch.add('close a temporary descriptor', 'close', [0]);
+}

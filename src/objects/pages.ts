@@ -1,0 +1,66 @@
+/** Pages of the mapping around them: page numbers as runs, and their bytes. What is not stored is as the mapping gives it. */
+import { defineKind, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import { StasisError } from '../errors.ts';
+import { LocalMemory } from '../linux/ffi.ts';
+import { maxRanges, writeProcess, type Range } from '../linux/process-memory.ts';
+import { pageSize } from '../linux/pagemap.ts';
+import type { ObjectKind } from './object.ts';
+
+/** Pages per record: 1 MiB keeps the copy in the processor's cache. */
+export const pagesPerRecord = 256;
+
+export interface Pages {
+  /** First page number, page count, first page number, …; a page number is an address divided by the page size. */
+  readonly runs: readonly number[];
+}
+
+const record: RecordKind<Pages> = defineKind<Pages>({
+  tag: 0x24,
+  name: 'pages',
+  data: true,
+  parents: ['vma-anonymous', 'vma-private-file'],
+  schema: s.record({ runs: s.array(s.uint(), 2 * pagesPerRecord) }),
+});
+
+/** The most that a data record may hold. Source: docs/format.md. */
+const maxData = 4 << 20;
+
+let buffer: LocalMemory | undefined;
+
+/** Where the bytes of a record are gathered, or arrive: memory whose address the kernel can be told. */
+export function pageBuffer(): LocalMemory {
+  return (buffer ??= LocalMemory.allocate(maxData));
+}
+
+export const pages: ObjectKind<Pages> = {
+  record,
+  title: 'Pages',
+  carried: 'Every page that is not zero and, in file mappings, not equal to the file.',
+  refused: '',
+  restart(value, rebuild, { data }) {
+    const vma = rebuild.finals.vma;
+    if (data === undefined || vma === undefined) throw new StasisError('IMAGE', 'pages outside of a mapping');
+    const ranges: Range[] = [];
+    let total = 0;
+    for (let index = 0; index < value.runs.length; index += 2) {
+      const address = BigInt(value.runs[index] ?? 0) * BigInt(pageSize);
+      const length = (value.runs[index + 1] ?? 0) * pageSize;
+      if (address < vma.start || address + BigInt(length) > vma.end || length === 0) {
+        throw new StasisError('IMAGE', `Pages at ${address.toString(16)} lie outside of their mapping`);
+      }
+      ranges.push({ address, length });
+      total += length;
+    }
+    if (total !== data.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${data.length}`);
+    const local = pageBuffer();
+    local.bytes.set(data);
+    rebuild.flush();
+    let offset = 0;
+    for (let index = 0; index < ranges.length; index += maxRanges) {
+      const part = ranges.slice(index, index + maxRanges);
+      writeProcess(rebuild.tracee.tid, local.address + BigInt(offset), part);
+      offset += part.reduce((sum, range) => sum + range.length, 0);
+    }
+  },
+};

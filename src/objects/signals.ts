@@ -1,0 +1,78 @@
+/** Signal dispositions. Source: man 2 rt_sigaction, include/uapi/asm-generic/signal.h. */
+import { defineKind, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import type { Collection, ObjectKind } from './object.ts';
+
+export interface SignalAction {
+  readonly signal: number;
+  /** Address of the handler; 0 default, 1 ignore. */
+  readonly handler: bigint;
+  /** SA_* */
+  readonly flags: bigint;
+  readonly restorer: bigint;
+  /** Blocked while the handler runs; bit 0 is signal 1. */
+  readonly mask: bigint;
+}
+
+export interface Signals {
+  /** Signals that are not listed have their default action and no flags. */
+  readonly actions: readonly SignalAction[];
+}
+
+const record: RecordKind<Signals> = defineKind<Signals>({
+  tag: 0x31,
+  name: 'signals',
+  parents: ['task'],
+  schema: s.record({
+    actions: s.array(
+      s.record({ signal: s.uint(64), handler: s.hex(s.u64()), flags: s.hex(s.u64()), restorer: s.hex(s.u64()), mask: s.hex(s.u64()) }),
+      64,
+    ),
+  }),
+});
+
+const SIGKILL = 9;
+const SIGCHLD = 17;
+const SIGSTOP = 19;
+const signalCount = 64;
+/** struct kernel_sigaction of x86-64: handler, flags, restorer, mask. */
+const actionSize = 32;
+
+/** Only caught and ignored signals are asked for, and SIGCHLD, whose flags count even with the default action. */
+export function collectSignals({ status, injector }: Collection): Signals {
+  const interesting = status.sigCgt | status.sigIgn | (1n << BigInt(SIGCHLD - 1));
+  const actions: SignalAction[] = [];
+  for (let signal = 1; signal <= signalCount; signal++) {
+    if ((interesting & (1n << BigInt(signal - 1))) === 0n) continue;
+    injector.mustCall('rt_sigaction', [signal, 0, injector.scratch, 8]);
+    const view = injector.readScratch(actionSize);
+    const [handler, flags, restorer, mask] = [0, 8, 16, 24].map((at) => view.getBigUint64(at, true)) as [bigint, bigint, bigint, bigint];
+    if (handler !== 0n || flags !== 0n) actions.push({ signal, handler, flags, restorer, mask });
+  }
+  return { actions };
+}
+
+export const signals: ObjectKind<Signals> = {
+  record,
+  title: 'Signal dispositions',
+  carried: 'Handler, flags, mask and restorer of every signal.',
+  refused: 'Pending signals.',
+
+  restart(value, rebuild) {
+    rebuild.finals.calls.push(() => {
+      rebuild.room(signalCount, signalCount * actionSize);
+      const { batch } = rebuild;
+      const bySignal = new Map(value.actions.map((action) => [action.signal, action]));
+      for (let signal = 1; signal <= signalCount; signal++) {
+        if (signal === SIGKILL || signal === SIGSTOP) continue;
+        const action = bySignal.get(signal);
+        const bytes = new Uint8Array(actionSize);
+        if (action !== undefined) {
+          const words = [action.handler, action.flags, action.restorer, action.mask];
+          words.forEach((word, index) => new DataView(bytes.buffer).setBigUint64(index * 8, word, true));
+        }
+        batch.add(`set the action of signal ${signal}`, 'rt_sigaction', [signal, batch.data(bytes), 0, 8]);
+      }
+    });
+  },
+};

@@ -1,0 +1,97 @@
+/** The task: what it is called, what it executes, and its plain attributes. Everything else nests inside. */
+import { defineKind, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import { readPersonality } from '../linux/proc/values.ts';
+import { assertUnchanged, fileOf } from './file.ts';
+import type { Collection, ObjectKind } from './object.ts';
+
+export interface Task {
+  readonly pid: number;
+  readonly comm: string;
+  readonly personality: number;
+  readonly dumpable: number;
+  readonly nice: number;
+  /** It was stopped (SIGSTOP, ^Z) and comes back stopped. */
+  readonly stopped: boolean;
+  /** checkpoint and restart were served to it, under stasis run. */
+  readonly systemCalls: boolean;
+}
+
+const record: RecordKind<Task> = defineKind<Task>({
+  tag: 0x11,
+  name: 'task',
+  container: true,
+  parents: ['image'],
+  title: (value) => `${value.comm} (${value.pid})`,
+  schema: s.record({
+    pid: s.uint(),
+    comm: s.text(64),
+    personality: s.hex(s.uint(0xffff_ffff)),
+    dumpable: s.uint(2),
+    nice: s.int(),
+    stopped: s.bool(),
+    systemCalls: s.bool(),
+  }),
+});
+
+const PR_GET_DUMPABLE = 3;
+const PR_SET_DUMPABLE = 4;
+const PR_SET_NAME = 15;
+
+export function collectTask(collection: Collection, stopped: boolean, systemCalls: boolean): Task {
+  const { pid, stat, injector } = collection;
+  return {
+    pid,
+    comm: stat.comm,
+    personality: readPersonality(pid),
+    dumpable: Number(injector.mustCall('prctl', [PR_GET_DUMPABLE, 0, 0, 0, 0])),
+    nice: stat.nice,
+    stopped,
+    systemCalls,
+  };
+}
+
+export const task: ObjectKind<Task> = {
+  record,
+  title: 'Task',
+  carried: 'Name, personality, dumpable, nice value, stopped state.',
+  refused: 'Threads and children; 32-bit tasks; traced tasks; other namespaces; timers.',
+
+  restart(value, rebuild) {
+    rebuild.finals.stopped = value.stopped;
+    rebuild.finals.calls.push(() => {
+      const { batch } = rebuild;
+      batch.add('set the name', 'prctl', [PR_SET_NAME, batch.text(value.comm), 0, 0, 0]);
+      batch.add('set the personality', 'personality', [value.personality]);
+      batch.add('set the nice value', 'setpriority', [0, 0, value.nice], { mayFail: true });
+      // 2 (readable by root only) is the kernel's own to give
+      if (value.dumpable < 2) rebuild.finals.lastCalls.push(() => batch.add('set dumpable', 'prctl', [PR_SET_DUMPABLE, value.dumpable, 0, 0, 0]));
+    });
+  },
+};
+
+export interface Executable {
+  /** objref of the file. */
+  readonly file: number;
+}
+
+const executableRecord: RecordKind<Executable> = defineKind<Executable>({
+  tag: 0x12,
+  name: 'executable',
+  parents: ['task'],
+  schema: s.record({ file: s.objref('file') }),
+});
+
+/** What /proc/PID/exe names. A restart begins by executing it, so that the kernel knows the program as what it is. */
+export const executable: ObjectKind<Executable> = {
+  record: executableRecord,
+  title: 'Executable',
+  carried: 'Path and identity of the program file, which must be unchanged at restart.',
+  refused: 'A deleted or replaced program file.',
+  restart(value, rebuild) {
+    const identity = fileOf(rebuild, value.file);
+    assertUnchanged(identity, rebuild.acceptChangedFiles);
+    rebuild.checkedFiles.add(identity.path);
+    rebuild.execute(identity.path);
+  },
+};

@@ -1,0 +1,179 @@
+/**
+ * A working area inside a task that is being rebuilt, and tables of system calls that it runs there in one go: one
+ * stop for many calls. Only for tasks that die with us (a restart): the code ends in a breakpoint.
+ */
+import { StasisError } from '../errors.ts';
+import type { Registers } from '../arch/architecture.ts';
+import { syscallName, type SyscallName } from '../linux/syscalls.ts';
+import { LocalMemory, syscallError, type Word } from '../linux/ffi.ts';
+import { writeProcess, readProcess, MemoryFile } from '../linux/process-memory.ts';
+import { PTRACE } from '../linux/ptrace.ts';
+import type { Tracee } from './tracee.ts';
+
+const entrySize = 80;
+const pageSize = 4096;
+const MAY_FAIL = 1n;
+
+/** Size of the area in the task: a page of code, then room for tables and their data. */
+export const areaSize = 1024 * 1024;
+
+interface Entry {
+  readonly name: SyscallName;
+  readonly action: string;
+}
+
+/** System calls for the task, with the memory that they point to. */
+export class Batch {
+  readonly #area: Area;
+  readonly #calls: Entry[] = [];
+  readonly #words: bigint[] = [];
+  #dataEnd: number;
+
+  constructor(area: Area) {
+    this.#area = area;
+    this.#dataEnd = area.dataSize;
+  }
+
+  get size(): number {
+    return this.#calls.length;
+  }
+
+  /** True while `count` more calls and `bytes` more data fit. */
+  hasRoom(count: number, bytes = 0): boolean {
+    return (this.#calls.length + count + 1) * entrySize + bytes + 64 < this.#dataEnd;
+  }
+
+  /** Adds a call; `action` completes «Cannot …» in the error. Returns its index. */
+  add(action: string, name: SyscallName, parameters: readonly Word[], options: { mayFail?: boolean } = {}): number {
+    if (!this.hasRoom(1)) throw new RangeError('a batch is full');
+    const six = Array.from({ length: 6 }, (_, index) => BigInt.asUintN(64, BigInt(parameters[index] ?? 0)));
+    this.#words.push(BigInt(this.#area.tracee.architecture.syscalls[name]), ...six, 0n, 0n, options.mayFail === true ? MAY_FAIL : 0n);
+    this.#calls.push({ name, action });
+    return this.#calls.length - 1;
+  }
+
+  /** Bytes the calls may point to; returns their address in the task. Kept until the batch has run. */
+  data(bytes: Uint8Array): bigint {
+    this.#dataEnd = (this.#dataEnd - bytes.length) & ~15;
+    if ((this.#calls.length + 1) * entrySize > this.#dataEnd) throw new RangeError('a batch is full');
+    this.#area.local.bytes.set(bytes, this.#dataEnd);
+    return this.#area.table + BigInt(this.#dataEnd);
+  }
+
+  /** A zero-terminated string. */
+  text(value: string): bigint {
+    return this.data(Buffer.from(`${value}\0`, 'utf8'));
+  }
+
+  /** Runs the table to its end. Results by index; a failing call that may not fail ends the batch with its error. */
+  run(): bigint[] {
+    if (this.#calls.length === 0) return [];
+    this.start();
+    return this.finish();
+  }
+
+  /** Sets the task going; {@link finish} collects. In between the task works beside us. */
+  start(): void {
+    const { local, tracee, table } = this.#area;
+    this.#words.forEach((word, index) => local.view.setBigUint64(index * 8, word, true));
+    local.view.setBigInt64(this.#words.length * 8, -1n, true);
+    const length = this.#words.length * 8 + 8;
+    const ranges = [{ address: table, length }];
+    writeProcess(tracee.tid, local.address, ranges);
+    const dataLength = this.#area.dataSize - this.#dataEnd;
+    if (dataLength > 0) {
+      writeProcess(tracee.tid, local.address + BigInt(this.#dataEnd), [{ address: table + BigInt(this.#dataEnd), length: dataLength }]);
+    }
+    tracee.setRegisters(tracee.architecture.batchAt(this.#area.registers, this.#area.code, table));
+    tracee.resume(PTRACE.CONT);
+  }
+
+  finish(): bigint[] {
+    const { local, tracee, table } = this.#area;
+    const { signal } = tracee.waitForTrap();
+    const registers = tracee.getRegisters();
+    const ended = Number(tracee.architecture.batchEnd(registers) - table) / entrySize;
+    if (signal !== 5) throw new StasisError('RESTART_FAILED', `The task got signal ${signal} in its ${ended}. call`, { phase: 'restore', pid: tracee.tid });
+    readProcess(tracee.tid, local.address, [{ address: table, length: this.#words.length * 8 }]);
+    const results = this.#calls.map((_, index) => local.view.getBigInt64(index * entrySize + 56, true));
+    const failed = this.#calls[ended];
+    if (failed !== undefined) {
+      throw syscallError(failed.name, Number(results[ended]), `Cannot ${failed.action}`, { code: 'RESTART_FAILED', phase: 'restore', pid: tracee.tid });
+    }
+    return results;
+  }
+}
+
+/** The working area. Made by one injected call, removed by another. */
+export class Area {
+  readonly tracee: Tracee;
+  readonly code: bigint;
+  readonly table: bigint;
+  readonly dataSize: number = areaSize - pageSize;
+  readonly local: LocalMemory;
+  /** Registers that calls start from. */
+  readonly registers: Registers;
+  #instruction: bigint;
+
+  /** `instruction`: a system call instruction in the task's vdso; `hole`: where the area goes. */
+  constructor(tracee: Tracee, instruction: bigint, hole: bigint) {
+    this.tracee = tracee;
+    this.#instruction = instruction;
+    this.registers = tracee.getRegisters();
+    const MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x100022;
+    this.#inject('mmap', [hole, areaSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
+    this.code = hole;
+    this.table = hole + BigInt(pageSize);
+    this.local = LocalMemory.allocate(this.dataSize);
+    using memory = new MemoryFile(tracee.tid);
+    memory.write(this.code, tracee.architecture.code.batch);
+    this.#inject('mprotect', [hole, pageSize, 5]);
+  }
+
+  /** One call through the vdso's instruction, at the cost of two stops. */
+  #inject(name: SyscallName, parameters: readonly Word[]): bigint {
+    const { architecture } = this.tracee;
+    this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls[name], parameters));
+    this.tracee.resumeToSyscallStop();
+    this.tracee.resumeToSyscallStop();
+    const result = architecture.result(this.tracee.getRegisters());
+    if (result < 0n) {
+      throw syscallError(name, Number(result), `Cannot prepare ${this.tracee.tid}`, { code: 'RESTART_FAILED', phase: 'restore' });
+    }
+    return result;
+  }
+
+  /** The vdso has moved: calls now go through this address. */
+  movedInstruction(address: bigint): void {
+    this.#instruction = address;
+  }
+
+  batch(): Batch {
+    return new Batch(this);
+  }
+
+  /** Makes one call and stops the task inside it, as an interrupt would; returns what the call then answers. */
+  interruptedCall(name: SyscallName, parameters: readonly Word[]): bigint {
+    const { architecture } = this.tracee;
+    this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls[name], parameters));
+    this.tracee.resumeToSyscallStop();
+    this.tracee.interrupt();
+    return architecture.result(this.tracee.getRegisters());
+  }
+
+  /** Bytes in the area for a single call, between batches; returns their address in the task. */
+  place(bytes: Uint8Array): bigint {
+    this.local.bytes.set(bytes);
+    writeProcess(this.tracee.tid, this.local.address, [{ address: this.table, length: bytes.length }]);
+    return this.table;
+  }
+
+  remove(): void {
+    this.#inject('munmap', [this.code, areaSize]);
+  }
+
+  /** For messages: the name of a call number of the task. */
+  nameOf(number: number): string {
+    return syscallName(this.tracee.architecture.syscalls, number);
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * System calls made by a stopped task on our behalf, during a checkpoint. The task heals itself: should we die at any
+ * instruction, it runs on through code that takes everything back (see arch/asm). The order of the steps below keeps
+ * that true at every moment.
+ */
+import type { Registers } from '../arch/architecture.ts';
+import type { SyscallName } from '../linux/syscalls.ts';
+import { LocalMemory, syscallError } from '../linux/ffi.ts';
+import { MemoryFile, readProcess } from '../linux/process-memory.ts';
+import { getSignalMask, setSignalMask } from '../linux/ptrace.ts';
+import type { Tracee } from './tracee.ts';
+import { assertRoom, noteOffset, noteSize, type Vdso } from './vdso.ts';
+
+const allSignals = 0xffff_ffff_ffff_ffffn;
+const scratchSize = 4096;
+
+export class Injector implements Disposable {
+  /** A page of the task that injected calls may write to; it exists until dispose. */
+  readonly scratch: bigint;
+  /** The task's own signal mask; while it is driven, everything is blocked. */
+  readonly signalMask: bigint;
+  readonly #tracee: Tracee;
+  readonly #final: Registers;
+  readonly #vdso: Vdso;
+  readonly #memory: MemoryFile;
+  readonly #local: LocalMemory;
+  #open = true;
+
+  /** `final`: the registers with which the task shall go on; `hole`: a free page in its address space. */
+  constructor(tracee: Tracee, vdso: Vdso, final: Registers, hole: bigint) {
+    const { architecture } = tracee;
+    assertRoom(vdso, tracee.tid, architecture.code.heal);
+    this.#tracee = tracee;
+    this.#final = final;
+    this.#vdso = vdso;
+    this.scratch = hole;
+    this.signalMask = getSignalMask(tracee.tid);
+    this.#memory = new MemoryFile(tracee.tid);
+    this.#local = LocalMemory.allocate(scratchSize);
+    const code = new Uint8Array(noteOffset);
+    code.set(architecture.code.heal);
+    code.set(architecture.healData(final, hole, BigInt(scratchSize), this.signalMask), architecture.code.healDataOffset);
+    this.#memory.write(vdso.room, code);
+    // First the registers, then the signal mask: from here on the task restores both by itself.
+    tracee.setRegisters(architecture.at(final, vdso.room + BigInt(architecture.syscallInstruction.length)));
+    setSignalMask(tracee.tid, allSignals);
+    const MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x100022;
+    this.mustCall('mmap', [hole, scratchSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
+  }
+
+  /** The result of the call in the task: minus the errno on failure. */
+  call(name: SyscallName, parameters: readonly (number | bigint)[]): bigint {
+    const { architecture } = this.#tracee;
+    this.#tracee.setRegisters(
+      architecture.syscallAt(this.#final, this.#vdso.room, architecture.syscalls[name], parameters),
+    );
+    this.#tracee.resumeToSyscallStop();
+    this.#tracee.resumeToSyscallStop();
+    return architecture.result(this.#tracee.getRegisters());
+  }
+
+  mustCall(name: SyscallName, parameters: readonly (number | bigint)[]): bigint {
+    const result = this.call(name, parameters);
+    if (result < 0n) throw syscallError(name, Number(result), `Cannot ask ${this.#tracee.tid} about itself`);
+    return result;
+  }
+
+  /** A copy of what an injected call wrote to the scratch page. */
+  readScratch(length: number): DataView {
+    readProcess(this.#tracee.tid, this.#local.address, [{ address: this.scratch, length }]);
+    const copy = this.#local.bytes.slice(0, length);
+    return new DataView(copy.buffer);
+  }
+
+  /** Writes into the note of the room, which stays when we have gone. */
+  writeNote(note: Uint8Array): void {
+    this.#memory.write(this.#vdso.room + BigInt(noteOffset), note.subarray(0, noteSize));
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#open) return;
+    this.#open = false;
+    try {
+      if (!this.#tracee.attached) return;
+      this.mustCall('munmap', [this.scratch, scratchSize]);
+      setSignalMask(this.#tracee.tid, this.signalMask);
+      this.#tracee.setRegisters(this.#final);
+      this.#memory.write(this.#vdso.room, new Uint8Array(noteOffset));
+    } finally {
+      this.#memory[Symbol.dispose]();
+    }
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * What becomes of a system call that our stop interrupted. No signal caused the interruption, so neither the program
+ * that goes on nor the restarted one may see an EINTR, and a call with a time limit goes on with what was left of it.
+ *
+ * The kernel shows its intention in the result register (include/linux/errno.h): -ERESTARTSYS, -ERESTARTNOINTR and
+ * -ERESTARTNOHAND make the same call again; -ERESTART_RESTARTBLOCK goes on through restart_syscall with a deadline
+ * that only the kernel knows; some calls (epoll_wait, semop, sigtimedwait…: man 7 signal) just answer -EINTR.
+ * We do by hand what the kernel would do without a signal, because after injected calls it does it no longer.
+ */
+import type { Architecture, BlockedCall, Registers } from '../arch/architecture.ts';
+import { timespec } from '../linux/abi/time.ts';
+import { LocalMemory } from '../linux/ffi.ts';
+import { readProcess, writeProcess } from '../linux/process-memory.ts';
+import { readWchan } from '../linux/proc/values.ts';
+import { syscallName, type SyscallName } from '../linux/syscalls.ts';
+import { decodeNote, type SleepNote } from './sleep-note.ts';
+
+const EINTR = -4;
+const ERESTARTSYS = -512;
+const ERESTARTNOINTR = -513;
+const ERESTARTNOHAND = -514;
+const ERESTART_RESTARTBLOCK = -516;
+
+/** A sleep that goes on through the kernel's restart block. */
+export interface Sleep {
+  readonly number: number;
+  readonly parameters: readonly bigint[];
+  /** Nanoseconds that were left. */
+  readonly remaining: bigint;
+}
+
+export interface Settled {
+  /** The registers with which the task goes on. */
+  readonly registers: Registers;
+  readonly sleep?: Sleep;
+}
+
+export interface Circumstances {
+  readonly tid: number;
+  readonly architecture: Architecture;
+  /** Nanoseconds that the task had been asleep; undefined where the kernel does not tell. */
+  readonly asleep: bigint | undefined;
+  /** A signal is waiting to be delivered: then an EINTR is its own. */
+  readonly signalPending: boolean;
+  /** What an earlier checkpoint or restart left in the vdso's room. */
+  readonly note: Uint8Array;
+  /** CLOCK_MONOTONIC, nanoseconds. */
+  readonly now: bigint;
+}
+
+/** Calls that answer EINTR, with the parameter that limits their time: milliseconds, or the address of a timespec. */
+const limitOfCall: Partial<Record<SyscallName, readonly [parameter: number, unit: 'ms' | 'timespec']>> = {
+  epoll_wait: [3, 'ms'],
+  epoll_pwait: [3, 'ms'],
+  epoll_pwait2: [3, 'timespec'],
+  semtimedop: [3, 'timespec'],
+  rt_sigtimedwait: [2, 'timespec'],
+  io_getevents: [4, 'timespec'],
+  io_pgetevents: [4, 'timespec'],
+};
+
+export function settle(registers: Registers, circumstances: Circumstances): Settled {
+  const { architecture } = circumstances;
+  const call = architecture.blockedCall(registers);
+  if (call === undefined) return { registers };
+  switch (call.result) {
+    case ERESTARTSYS:
+    case ERESTARTNOINTR:
+    case ERESTARTNOHAND:
+      return { registers: architecture.callAgain(registers, call.number) };
+    case ERESTART_RESTARTBLOCK:
+      return settleSleep(registers, call, circumstances);
+    case EINTR:
+      if (circumstances.signalPending) break;
+      return { registers: shorten(architecture.callAgain(registers, call.number), call, circumstances) };
+  }
+  return { registers: architecture.withResult(registers, call.result) };
+}
+
+function settleSleep(registers: Registers, call: BlockedCall, circumstances: Circumstances): Settled {
+  const { architecture } = circumstances;
+  const number = originalNumber(registers, call, circumstances);
+  const remaining = number === undefined ? undefined : remainingTime(number, registers, call, circumstances);
+  if (number !== undefined && remaining === undefined) return { registers: architecture.callAgain(registers, number) };
+  const again = architecture.callAgain(registers, architecture.syscalls.restart_syscall);
+  if (number === undefined || remaining === undefined) return { registers: again };
+  return { registers: again, sleep: { number, parameters: call.parameters, remaining } };
+}
+
+/** restart_syscall hides which call it continues: our note says it, or the place where the task sleeps in the kernel. */
+function originalNumber(registers: Registers, call: BlockedCall, circumstances: Circumstances): number | undefined {
+  const { syscalls } = circumstances.architecture;
+  if (call.number !== syscalls.restart_syscall) return call.number;
+  const note = matchingNote(registers, call, circumstances);
+  if (note !== undefined) return note.number;
+  const place = readWchan(circumstances.tid) ?? '';
+  if (place.includes('poll') || place.includes('select')) return syscalls.poll;
+  if (place.includes('futex')) return syscalls.futex;
+  if (!place.includes('nanosleep') && !place.includes('nsleep')) return undefined;
+  return (call.parameters[0] ?? 0n) < 16n ? syscalls.clock_nanosleep : syscalls.nanosleep; // clock ids are small, addresses are not
+}
+
+function matchingNote(registers: Registers, call: BlockedCall, { architecture, note, now }: Circumstances): SleepNote | undefined {
+  const found = decodeNote(note);
+  if (found === undefined || found.deadline < now) return undefined;
+  const same =
+    found.instruction === registers[architecture.instructionPointer] &&
+    found.stack === registers[architecture.stackPointer] &&
+    found.parameters.every((word, index) => word === call.parameters[index]);
+  return same ? found : undefined;
+}
+
+/** Nanoseconds left; undefined for a call without relative time limit, which is simply made again. */
+function remainingTime(number: number, registers: Registers, call: BlockedCall, circumstances: Circumstances): bigint | undefined {
+  const { tid, architecture, now } = circumstances;
+  const [first = 0n, second = 0n, third = 0n, fourth = 0n] = call.parameters;
+  const elapsed = circumstances.asleep ?? 0n;
+  const note = call.number === architecture.syscalls.restart_syscall ? matchingNote(registers, call, circumstances) : undefined;
+  switch (syscallName(architecture.syscalls, number)) {
+    case 'nanosleep': // the kernel has written the rest to the second parameter, if there is one
+      if (second !== 0n) return readTimespec(tid, second);
+      return note === undefined ? atLeastZero(readTimespec(tid, first) - elapsed) : note.deadline - now;
+    case 'clock_nanosleep':
+      if (fourth !== 0n) return readTimespec(tid, fourth);
+      return note === undefined ? atLeastZero(readTimespec(tid, third) - elapsed) : note.deadline - now;
+    case 'poll': {
+      const milliseconds = BigInt.asIntN(32, third);
+      if (milliseconds < 0n) return undefined;
+      return note === undefined ? atLeastZero(milliseconds * 1_000_000n - elapsed) : note.deadline - now;
+    }
+    case 'futex': {
+      const FUTEX_WAIT = 0n;
+      if (fourth === 0n || (second & 0x7fn) !== FUTEX_WAIT) return undefined; // no limit, or an absolute one
+      return note === undefined ? atLeastZero(readTimespec(tid, fourth) - elapsed) : note.deadline - now;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The call to be made again, with its time limit reduced by what has passed. */
+function shorten(registers: Registers, call: BlockedCall, circumstances: Circumstances): Registers {
+  const { tid, architecture, asleep } = circumstances;
+  const limit = limitOfCall[syscallName(architecture.syscalls, call.number) as SyscallName];
+  if (limit === undefined || asleep === undefined) return registers;
+  const [index, unit] = limit;
+  const parameter = call.parameters[index] ?? 0n;
+  const name = architecture.parameterRegister(index);
+  if (unit === 'ms') {
+    const milliseconds = BigInt.asIntN(32, parameter);
+    if (milliseconds <= 0n) return registers;
+    return { ...registers, [name]: atLeastZero(milliseconds - asleep / 1_000_000n) };
+  }
+  if (parameter === 0n) return registers;
+  // The program's own timespec is const: the shorter one goes below the red zone, which no caller relies on.
+  const stack = registers[architecture.stackPointer] ?? 0n;
+  const place = (stack - architecture.redZone - 64n) & ~15n;
+  writeTimespec(tid, place, atLeastZero(readTimespec(tid, parameter) - asleep));
+  return { ...registers, [name]: place };
+}
+
+function atLeastZero(value: bigint): bigint {
+  return value > 0n ? value : 0n;
+}
+
+let memory: LocalMemory | undefined;
+
+function readTimespec(pid: number, address: bigint): bigint {
+  memory ??= LocalMemory.allocate(4096);
+  readProcess(pid, memory.address, [{ address, length: timespec.size }]);
+  return timespec.get(memory.view, 'tv_sec') * 1_000_000_000n + timespec.get(memory.view, 'tv_nsec');
+}
+
+function writeTimespec(pid: number, address: bigint, nanoseconds: bigint): void {
+  memory ??= LocalMemory.allocate(4096);
+  timespec.write(memory.view, timespecOf(nanoseconds));
+  writeProcess(pid, memory.address, [{ address, length: timespec.size }]);
+}
+
+export function timespecOf(nanoseconds: bigint): { tv_sec: bigint; tv_nsec: bigint } {
+  return { tv_sec: nanoseconds / 1_000_000_000n, tv_nsec: nanoseconds % 1_000_000_000n };
+}

@@ -1,0 +1,168 @@
+/** One stopped task that we drive by ptrace. Whatever happens to us, it is released: disposed, or by our death. */
+import { StasisError } from '../errors.ts';
+import type { Architecture, Registers } from '../arch/architecture.ts';
+import { mustPtrace, NT, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
+import { getRegisterSet, setRegisterSet } from '../linux/ptrace.ts';
+import { syscall, syscallError } from '../linux/ffi.ts';
+
+const ESRCH = -3;
+const SIGSTOP = 19;
+/** A task in an uninterruptible sleep does not stop; after this long we say so and let it go. */
+const stopTimeout = 20_000;
+
+export class Tracee implements Disposable {
+  readonly tid: number;
+  readonly architecture: Architecture;
+  #attached = true;
+  /** SIGSTOPs that arrived while we drove the task (nothing else gets through); sent again on release. */
+  #swallowedStops = 0;
+
+  private constructor(tid: number, architecture: Architecture) {
+    this.tid = tid;
+    this.architecture = architecture;
+  }
+
+  /**
+   * Attaches without stopping. `killOnOurDeath` is for a restart (nothing half-made is left); a checkpoint never uses
+   * it. Source: man 2 ptrace (PTRACE_SEIZE).
+   */
+  static seize(tid: number, architecture: Architecture, purpose: { killOnOurDeath: boolean }): Tracee {
+    const options = PTRACE_O.TRACESYSGOOD | PTRACE_O.TRACEEXEC | (purpose.killOnOurDeath ? PTRACE_O.EXITKILL : 0);
+    const result = ptrace(PTRACE.SEIZE, tid, 0, options);
+    if (result === ESRCH) throw vanished(tid);
+    if (result < 0) {
+      throw syscallError('ptrace', result, `Cannot attach to ${tid}`, {
+        code: 'PRIVILEGE',
+        phase: 'freeze',
+        pid: tid,
+        hint: 'The process must be yours and must not be traced already; another user\'s needs root or CAP_SYS_PTRACE. "stasis doctor" tells what this system allows.',
+      });
+    }
+    return new Tracee(tid, architecture);
+  }
+
+  /** Stops the task wherever it is. Says whether it already was in a group stop (SIGSTOP, ^Z). */
+  interrupt(): { groupStop: boolean } {
+    mustPtrace(PTRACE.INTERRUPT, this.tid, `Cannot interrupt ${this.tid}`);
+    for (;;) {
+      const status = this.#waitAtMost(stopTimeout);
+      if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) return { groupStop: status.signal !== 5 };
+      // A signal was on its way before our request: it takes its normal course, then the task stops for us.
+      this.resume(PTRACE.CONT, status.kind === 'signal' ? status.signal : 0);
+    }
+  }
+
+  /** Waits for the execve that the task is about to make: the stop before the new program's first instruction. */
+  waitForExec(): void {
+    for (;;) {
+      const status = this.wait();
+      if (status.kind === 'event' && status.event === PTRACE_EVENT.EXEC) return;
+      this.resume(PTRACE.CONT, status.kind === 'signal' ? status.signal : 0);
+    }
+  }
+
+  /** Lets the task go on until its next system call entry or exit. Stop signals are kept for later. */
+  resumeToSyscallStop(): void {
+    this.resume(PTRACE.SYSCALL, 0);
+    for (;;) {
+      const status = this.wait();
+      if (status.kind === 'syscall') return;
+      if (status.kind === 'signal' && status.signal === SIGSTOP) this.#swallowedStops++;
+      this.resume(PTRACE.SYSCALL, 0);
+    }
+  }
+
+  /** Lets the task run until `signal` (SIGTRAP of our own code) stops it. */
+  waitForTrap(): { signal: number } {
+    for (;;) {
+      const status = this.wait();
+      if (status.kind === 'signal' && status.signal !== SIGSTOP) return { signal: status.signal };
+      if (status.kind === 'signal') this.#swallowedStops++;
+      this.resume(PTRACE.CONT, 0);
+    }
+  }
+
+  resume(request: typeof PTRACE.CONT | typeof PTRACE.SYSCALL, signal = 0): void {
+    const result = ptrace(request, this.tid, 0, signal);
+    if (result === ESRCH) throw this.#gone();
+    if (result < 0) throw syscallError('ptrace', result, `Cannot resume ${this.tid}`);
+  }
+
+  /** The next stop. A task that ended throws VANISHED. */
+  wait(): WaitStatus {
+    return this.#check(waitFor(this.tid));
+  }
+
+  #waitAtMost(milliseconds: number): WaitStatus {
+    const deadline = performance.now() + milliseconds;
+    for (let round = 0; ; round++) {
+      const status = waitFor(this.tid, true);
+      if (status !== undefined) return this.#check(status);
+      if (round > 500) pause(Math.min(5, (round - 500) / 100));
+      if (performance.now() > deadline) {
+        throw new StasisError('FAILED', `Cannot stop ${this.tid}: it has not reacted for ${milliseconds / 1000} s`, {
+          phase: 'freeze',
+          pid: this.tid,
+          hint: `It is probably in an uninterruptible sleep (state D): see /proc/${this.tid}/wchan.`,
+        });
+      }
+    }
+  }
+
+  #check(status: WaitStatus): WaitStatus {
+    if (status.kind === 'exited' || status.kind === 'killed') throw this.#gone();
+    return status;
+  }
+
+  #gone(): StasisError {
+    this.#attached = false;
+    return vanished(this.tid);
+  }
+
+  getRegisters(): Registers {
+    return this.architecture.decodeRegisters(getRegisterSet(this.tid, NT.PRSTATUS));
+  }
+
+  setRegisters(registers: Registers): void {
+    setRegisterSet(this.tid, NT.PRSTATUS, this.architecture.encodeRegisters(registers));
+  }
+
+  get attached(): boolean {
+    return this.#attached;
+  }
+
+  /** Lets the task run on without us. */
+  detach(): void {
+    if (!this.#attached) return;
+    this.#attached = false;
+    const result = ptrace(PTRACE.DETACH, this.tid, 0, 0);
+    if (result < 0 && result !== ESRCH) throw syscallError('ptrace', result, `Cannot detach from ${this.tid}`);
+    for (; this.#swallowedStops > 0; this.#swallowedStops--) syscall('kill', this.tid, SIGSTOP);
+  }
+
+  /** Ends the task, for a restart that failed. */
+  kill(): void {
+    if (!this.#attached) return;
+    this.#attached = false;
+    syscall('kill', this.tid, 9);
+    for (;;) {
+      const status = waitFor(this.tid);
+      if (status.kind === 'exited' || status.kind === 'killed') return;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.detach();
+  }
+}
+
+export function vanished(pid: number): StasisError {
+  return new StasisError('VANISHED', `Process ${pid} does not exist (any more)`, { pid });
+}
+
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/** Sleeps without an event loop: the tracing thread has nothing else to do. */
+export function pause(milliseconds: number): void {
+  Atomics.wait(cell, 0, 0, milliseconds);
+}
