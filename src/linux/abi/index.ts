@@ -1,0 +1,38 @@
+/** All struct tables, for the test that compares them with the C headers. Programs import the files beside this one. */
+import type { Fields, StructTable } from '../structs.ts';
+import { pm_scan_arg, page_region } from './pagemap.ts';
+import { pollfd } from './poll.ts';
+import { prctl_mm_map } from './prctl.ts';
+import { ptrace_rseq_configuration } from './ptrace.ts';
+import { rlimit64 } from './resource.ts';
+import { seccomp_data, seccomp_notif, seccomp_notif_resp, seccomp_notif_addfd, seccomp_notif_sizes, sock_filter, sock_fprog } from './seccomp.ts';
+import { siginfo, stack_t, kernel_sigaction } from './signal.ts';
+import { termios, winsize } from './termios.ts';
+import { timespec, itimerval } from './time.ts';
+import { iovec } from './uio.ts';
+import { user_regs_struct } from './user-x86_64.ts';
+
+export const structTables: readonly StructTable<Fields>[] = [
+  pm_scan_arg,
+  page_region,
+  pollfd,
+  prctl_mm_map,
+  ptrace_rseq_configuration,
+  rlimit64,
+  seccomp_data,
+  seccomp_notif,
+  seccomp_notif_resp,
+  seccomp_notif_addfd,
+  seccomp_notif_sizes,
+  sock_filter,
+  sock_fprog,
+  siginfo,
+  stack_t,
+  kernel_sigaction,
+  termios,
+  winsize,
+  timespec,
+  itimerval,
+  iovec,
+  user_regs_struct,
+].map((struct) => struct.table);

@@ -1,0 +1,23 @@
+/** The threads and the children of a process (`man 5 proc_pid_task`, proc_tid_children). */
+import { listProc, readProcText } from './read.ts';
+import { integer } from './scan.ts';
+
+/** The thread ids in ascending order, the leader's among them. */
+export function readTasks(pid: number): number[] {
+  return listProc(pid, 'task')
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+export function parseChildren(text: string): number[] {
+  const words = text.trim();
+  return words === '' ? [] : words.split(' ').map((word) => integer('children', word));
+}
+
+/**
+ * The children that this one thread made, zombies among them, in the order of their making. Reliable only while they are
+ * all stopped. Needs CONFIG_PROC_CHILDREN (PRIVILEGE without it).
+ */
+export function readChildren(pid: number, tid: number = pid): number[] {
+  return parseChildren(readProcText(pid, `task/${tid}/children`));
+}
