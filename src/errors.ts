@@ -124,7 +124,13 @@ export class SyscallError extends StasisError {
   /** e.g. `EPERM` */
   readonly errnoName: string;
 
-  constructor(syscall: string, errno: number, errnoName: string, action: string, details: ErrorDetails & { code?: ErrorCode } = {}) {
+  constructor(
+    syscall: string,
+    errno: number,
+    errnoName: string,
+    action: string,
+    details: ErrorDetails & { code?: ErrorCode } = {},
+  ) {
     super(details.code ?? 'SYSCALL', `${action}: ${syscall} answered ${errnoName}`, details);
     this.syscall = syscall;
     this.errno = errno;
