@@ -36,9 +36,11 @@ function word(area: Uint8Array, offset: number): bigint {
   return new DataView(area.buffer, area.byteOffset, area.byteLength).getBigUint64(offset, true);
 }
 
+let code: LocalMemory | undefined;
+
 /** Offsets and sizes on this processor, by CPUID leaf 0xd. */
 export function componentLayout(enabled: bigint): Component[] {
-  const memory = LocalMemory.allocate(8192, true);
+  const memory = (code ??= LocalMemory.allocate(8192, true));
   memory.bytes.set(x86_64Code.cpuid);
   const out = memory.address + 4096n;
   const components: Component[] = [];

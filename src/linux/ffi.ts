@@ -78,6 +78,17 @@ export class LocalMemory {
     this.view = new DataView(buffer);
   }
 
+  static readonly #scratches = new Map<string, LocalMemory>();
+
+  /** The one piece of memory of this name, for a caller that is done with it when it returns. */
+  static scratch(name: string, size: number, executable = false): LocalMemory {
+    const known = LocalMemory.#scratches.get(name);
+    if (known !== undefined && known.bytes.length >= size) return known;
+    const memory = LocalMemory.allocate(size, executable);
+    LocalMemory.#scratches.set(name, memory);
+    return memory;
+  }
+
   /** `size` bytes, zeroed, page aligned; executable on request. Source: man 2 mmap. */
   static allocate(size: number, executable = false): LocalMemory {
     const protection = executable ? 7 : 3; // PROT_READ | PROT_WRITE (| PROT_EXEC)
@@ -87,15 +98,15 @@ export class LocalMemory {
   }
 }
 
-/** Calls machine code at `address` with up to three words (System V or AAPCS64 calling convention). */
-export function callCode(address: bigint, a: Word = 0, b: Word = 0, c: Word = 0): number {
+/** Calls machine code at `address` with up to four words (System V or AAPCS64 calling convention). */
+export function callCode(address: bigint, a: Word = 0, b: Word = 0, c: Word = 0, d: Word = 0): number {
   const { koffi } = load();
-  return Number(koffi.call(address, codeType(koffi), a, b, c));
+  return Number(koffi.call(address, codeType(koffi), a, b, c, d));
 }
 
 let cachedCodeType: Koffi.TypeObject | undefined;
 
 function codeType(koffi: typeof Koffi): Koffi.TypeObject {
-  cachedCodeType ??= koffi.proto('int64 StasisCode(int64, int64, int64)');
+  cachedCodeType ??= koffi.proto('int64 StasisCode(int64, int64, int64, int64)');
   return cachedCodeType;
 }

@@ -66,7 +66,7 @@ export interface Collection {
 export interface Rebuild {
   readonly tracee: Tracee;
   /** The calls gathered so far; `flush` runs them and starts a new batch. */
-  batch: Batch;
+  readonly batch: Batch;
   flush(): bigint[];
   /** Makes sure that so many calls and bytes still fit into the batch. */
   room(calls: number, bytes?: number): void;

@@ -54,7 +54,7 @@ export const pages: ObjectKind<Pages> = {
     }
     if (total !== data.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${data.length}`);
     const local = pageBuffer();
-    local.bytes.set(data);
+    if (data.buffer !== local.bytes.buffer) local.bytes.set(data); // else the reader put it there
     rebuild.flush();
     let offset = 0;
     for (let index = 0; index < ranges.length; index += maxRanges) {

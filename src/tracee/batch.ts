@@ -124,7 +124,7 @@ export class Area {
     this.#inject('mmap', [hole, areaSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
     this.code = hole;
     this.table = hole + BigInt(pageSize);
-    this.local = LocalMemory.allocate(this.dataSize);
+    this.local = LocalMemory.scratch('batch', this.dataSize);
     using memory = new MemoryFile(tracee.tid);
     memory.write(this.code, tracee.architecture.code.batch);
     this.#inject('mprotect', [hole, pageSize, 5]);

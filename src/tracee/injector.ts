@@ -36,7 +36,7 @@ export class Injector implements Disposable {
     this.scratch = hole;
     this.signalMask = getSignalMask(tracee.tid);
     this.#memory = new MemoryFile(tracee.tid);
-    this.#local = LocalMemory.allocate(scratchSize);
+    this.#local = LocalMemory.scratch('injector', scratchSize);
     const code = new Uint8Array(noteOffset);
     code.set(architecture.code.heal);
     code.set(architecture.healData(final, hole, BigInt(scratchSize), this.signalMask), architecture.code.healDataOffset);

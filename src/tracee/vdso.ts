@@ -31,9 +31,9 @@ export function readVdso(pid: number, vmas: readonly Vma[]): Vdso {
     });
   }
   const size = Number(vma.end - vma.start);
-  const memory = LocalMemory.allocate(size);
+  const memory = LocalMemory.scratch('vdso', size);
   readProcess(pid, memory.address, [{ address: vma.start, length: size }]);
-  return { start: vma.start, end: vma.end, room: vma.end - BigInt(roomSize), bytes: memory.bytes };
+  return { start: vma.start, end: vma.end, room: vma.end - BigInt(roomSize), bytes: memory.bytes.slice(0, size) };
 }
 
 /** The vdso as the kernel made it: without what we keep in its room. */

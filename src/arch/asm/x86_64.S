@@ -88,9 +88,9 @@ next:
         jmp     next
 1:      int3
 
-/* spawn(table, stack, pid_out): starts a process that is nobody's child and runs the table (ends in execve). The
- * first child (CLONE_VM | CLONE_VFORK) makes the second (CLONE_VM) and exits; its pid is returned for waitpid. Both
- * use the stack given, of which they touch nothing but what the kernel needs. */
+/* spawn(table, stack, pid_out, flags): starts a process that is nobody's child and runs the table (ends in execve). The
+ * first child (CLONE_VM | CLONE_VFORK) makes the second (CLONE_VM | flags) and exits; its pid is returned for waitpid.
+ * Both use the stack given, of which they touch nothing but what the kernel needs. */
         .section spawn, "ax"
         push    rbx
         push    r12
@@ -98,8 +98,11 @@ next:
         mov     rbx, rdi
         mov     r12, rsi
         mov     r13, rdx
+        push    r14
+        mov     r14, rcx
         mov     eax, 56                         /* clone */
-        mov     edi, 0x4100                     /* CLONE_VM | CLONE_VFORK, no exit signal */
+        mov     rdi, r14
+        or      edi, 0x4100                     /* CLONE_VM | CLONE_VFORK, no exit signal */
         mov     rsi, r12
         xor     edx, edx
         xor     r10d, r10d
@@ -107,12 +110,14 @@ next:
         syscall
         test    rax, rax
         jz      1f
+        pop     r14
         pop     r13
         pop     r12
         pop     rbx
         ret
 1:      mov     eax, 56
-        mov     edi, 0x100                      /* CLONE_VM */
+        mov     rdi, r14
+        or      edi, 0x100                      /* CLONE_VM */
         mov     rsi, r12
         xor     edx, edx
         xor     r10d, r10d

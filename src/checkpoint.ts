@@ -1,0 +1,231 @@
+/** The story of a checkpoint: freeze the task, collect what it is, write it down, let it go on. */
+import { hostname, release, version as kernelVersion } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
+import { nextCheckpointId } from './checkpoint-id.ts';
+import { collectTree, type CollectOptions } from './collect.ts';
+import { cpuFacts } from './cpu-facts.ts';
+import { StasisError, type Phase } from './errors.ts';
+import { freeze, type Frozen } from './freeze.ts';
+import { writeTree } from './image-output.ts';
+import { currentRevision } from './image/framing.ts';
+import type { Head } from './image/head.ts';
+import { ImageWriter } from './image/writer.ts';
+import { linkFile } from './linux/link-file.ts';
+import { PidFd } from './linux/descriptors.ts';
+import { pageSize } from './linux/pagemap.ts';
+import { readCmdline } from './linux/proc/memory-texts.ts';
+import { readStatus } from './linux/proc/status.ts';
+import type { ImageNode } from './objects/object.ts';
+import { openSink, type OpenSink, type Sink } from './sink.ts';
+import { seccompSituation } from './supervised.ts';
+import { version } from './version.ts';
+
+export interface Progress {
+  readonly phase: Phase;
+  /** Bytes of memory written so far. */
+  readonly bytes?: number;
+  /** Bytes of memory that there are to look at. */
+  readonly total?: number;
+}
+
+export interface CheckpointOptions {
+  /** What becomes of the target: it goes on (default), ends, or stays stopped (SIGSTOP). */
+  readonly after?: 'continue' | 'kill' | 'stop';
+  /** Everything but the writing: tells whether the target can be carried. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Times in milliseconds. */
+export interface Stats {
+  /** From the request to stop until the target ran on (or ended). */
+  readonly freezeMs: number;
+  readonly collectMs: number;
+  readonly memoryMs: number;
+  /** Closing the image: flush to the disk, final name. */
+  readonly writeMs: number;
+  readonly totalMs: number;
+  readonly bytes: number;
+  readonly pages: number;
+  readonly records: number;
+}
+
+export interface CheckpointResult {
+  readonly id: number;
+  readonly pid: number;
+  readonly path?: string;
+  /** SHA-256 of the image's records, hexadecimal; empty for a dry run. */
+  readonly digest: string;
+  readonly bytes: number;
+  readonly stats: Stats;
+  /** Kinds of objects in the image. */
+  readonly carried: readonly string[];
+}
+
+/** Where a self-checkpoint differs: the task waits in the system call, and the image goes to its own descriptor. */
+export interface SelfCheckpoint extends Pick<CollectOptions, 'imageFd'> {
+  readonly frozen: Frozen;
+  readonly id: number;
+}
+
+/**
+ * Checkpoints process `pid` into `sink` (undefined only for a dry run). Whatever fails, the target runs on as before.
+ * Errors: CannotCarryError, VANISHED, PRIVILEGE, FAILED (disk full, closed pipe), ABORTED.
+ */
+export async function checkpoint(pid: number, sink: Sink | undefined, options: CheckpointOptions = {}): Promise<CheckpointResult> {
+  const started = performance.now();
+  options.signal?.throwIfAborted();
+  options.onProgress?.({ phase: 'prepare' });
+  assertCheckpointable(pid);
+  const situation = seccompSituation(pid, readStatus(pid));
+  const dryRun = options.dryRun === true || sink === undefined;
+  using output = dryRun ? undefined : openSink(sink, { linkFile, durable: options.after === 'kill' });
+  const id = dryRun ? 0 : nextCheckpointId();
+  const head = makeHead(pid, id);
+  using target = new PidFd(pid);
+
+  options.onProgress?.({ phase: 'freeze' });
+  using frozen = freeze(pid);
+  const tree = collectTree(frozen, { systemCalls: situation.supervised, blockers: situation.blockers });
+  const collected = performance.now();
+  const clock = { started, frozen: frozen.since, collected };
+  if (output === undefined) {
+    frozen[Symbol.dispose]();
+    return result(id, pid, tree, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
+  }
+  const written = await writeImage(output, head, tree, pid, options);
+  const memory = performance.now();
+  if (options.after === 'kill' || options.after === 'stop') {
+    output.commit(); // only a whole image allows the target to end
+    if (options.after === 'kill') target.kill(9);
+    else target.kill(19);
+    frozen[Symbol.dispose]();
+    const resumed = performance.now();
+    return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
+  }
+  frozen[Symbol.dispose]();
+  const resumed = performance.now();
+  output.commit();
+  return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
+}
+
+/** For the system call: the task is frozen already, and is released by the caller with the answer. */
+export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Promise<CheckpointResult> {
+  const { frozen, id, imageFd } = self;
+  const pid = frozen.tracee.tid;
+  const head = makeHead(pid, id);
+  const tree = collectTree(frozen, { systemCalls: true, imageFd, answer: 0, blockers: [] });
+  const collected = performance.now();
+  const written = await writeImage(output, head, tree, pid, {});
+  const memory = performance.now();
+  return result(id, pid, tree, written.totals, written.pages, { started: frozen.since, frozen: frozen.since, collected, memory }, memory);
+}
+
+function assertCheckpointable(pid: number): void {
+  if (pid === process.pid) {
+    throw new StasisError('FAILED', 'Cannot checkpoint the process that does the checkpoint', { phase: 'prepare', pid });
+  }
+  const status = readStatus(pid); // throws VANISHED
+  if (!status.hasMemory) {
+    throw new StasisError('VANISHED', `Cannot checkpoint ${pid}: it is a zombie or a kernel thread`, { phase: 'prepare', pid });
+  }
+  if (status.tracerPid !== 0) {
+    throw new StasisError('CANNOT_CARRY', `Cannot checkpoint ${pid}: process ${status.tracerPid} traces it`, {
+      phase: 'prepare',
+      pid,
+      hint: 'End the debugger or the other checkpoint first.',
+    });
+  }
+}
+
+function makeHead(pid: number, id: number): Head {
+  return {
+    revision: currentRevision,
+    architecture: 'x86_64',
+    pageSize,
+    kernel: { release: release(), version: kernelVersion() },
+    cpu: cpuFacts(),
+    createdAt: Date.now(),
+    commandLine: readCmdline(pid),
+    host: hostname(),
+    stasis: version,
+    id,
+  };
+}
+
+interface Written {
+  readonly totals: { readonly records: number; readonly bytes: number; readonly digest: string };
+  readonly pages: number;
+}
+
+const turnEvery = 20; // milliseconds
+
+async function writeImage(output: OpenSink, head: Head, tree: ImageNode, pid: number, options: CheckpointOptions): Promise<Written> {
+  const writer = new ImageWriter(output, head);
+  const progress = { pages: 0, bytes: 0 };
+  const total = storedBytes(tree);
+  let last = performance.now();
+  try {
+    for (const _ of writeTree(writer, tree, pid, progress)) {
+      if (performance.now() - last < turnEvery) continue;
+      options.onProgress?.({ phase: 'memory', bytes: progress.bytes, total });
+      await turn();
+      last = performance.now();
+      options.signal?.throwIfAborted();
+    }
+    return { totals: writer.finish(), pages: progress.pages };
+  } catch (error) {
+    // A stream that cannot be finished ends without its tail, and says why where it still can.
+    try {
+      writer.fail(error instanceof Error ? error.message : String(error));
+    } catch {
+      // the sink itself is what failed
+    }
+    throw error;
+  }
+}
+
+function storedBytes(tree: ImageNode): number {
+  const own = (tree.pages ?? []).reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0) * pageSize;
+  return (tree.children ?? []).reduce((sum, child) => sum + storedBytes(child), own);
+}
+
+function pathOf(output: OpenSink): { path?: string } {
+  return output.path === undefined ? {} : { path: output.path };
+}
+
+interface Clock {
+  readonly started: number;
+  readonly frozen: number;
+  readonly collected: number;
+  readonly memory?: number;
+}
+
+function result(id: number, pid: number, tree: ImageNode, totals: Written['totals'], pages: number, clock: Clock, resumed: number): CheckpointResult {
+  const now = performance.now();
+  const memory = clock.memory ?? clock.collected;
+  const carried = new Set<string>();
+  const visit = (entry: ImageNode): void => {
+    carried.add(entry.record.name);
+    entry.children?.forEach(visit);
+  };
+  visit(tree);
+  return {
+    id,
+    pid,
+    digest: totals.digest,
+    bytes: totals.bytes,
+    carried: [...carried],
+    stats: {
+      freezeMs: resumed - clock.frozen,
+      collectMs: clock.collected - clock.frozen,
+      memoryMs: memory - clock.collected,
+      writeMs: now - memory,
+      totalMs: now - clock.started,
+      bytes: totals.bytes,
+      pages,
+      records: totals.records,
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** Processes of our own: `node engine/main.js ROLE …`. Not a command for people. */
+const [role, ...words] = process.argv.slice(2);
+
+switch (role) {
+  case 'become':
+    await (await import('./become.ts')).main(words[0] ?? '');
+    break;
+  case 'supervise':
+    await (await import('./supervise.ts')).main(words);
+    break;
+  case 'serve':
+    await (await import('./serve.ts')).main();
+    break;
+  default:
+    process.stderr.write('stasis: this program is started by stasis itself\n');
+    process.exitCode = 2;
+}

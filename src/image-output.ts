@@ -1,0 +1,93 @@
+/** Writes the records of a collected task, with the pages of the task where they belong. */
+import type { ImageWriter } from './image/writer.ts';
+import { maxRanges, readProcess, type Range } from './linux/process-memory.ts';
+import { pageSize, type PageRuns } from './linux/pagemap.ts';
+import type { ImageNode } from './objects/object.ts';
+import { pageBuffer, pages, pagesPerRecord } from './objects/pages.ts';
+import { vmaAnonymous } from './objects/vma-anonymous.ts';
+
+export interface OutputProgress {
+  pages: number;
+  bytes: number;
+}
+
+/** Writes the tree; yields now and then, so that the caller can look up from its work. */
+export function* writeTree(writer: ImageWriter, root: ImageNode, pid: number, progress: OutputProgress): Generator<void> {
+  if (root.children === undefined) {
+    writer.write(root.record, root.value, root.objref);
+    return;
+  }
+  writer.open(root.record, root.value, root.objref);
+  if (root.pages !== undefined) yield* writePages(writer, root.pages, pid, root.record === vmaAnonymous.record, progress);
+  for (const child of root.children) yield* writeTree(writer, child, pid, progress);
+  writer.close();
+}
+
+function* writePages(writer: ImageWriter, runs: PageRuns, pid: number, dropZeros: boolean, progress: OutputProgress): Generator<void> {
+  for (const chunk of chunks(runs)) {
+    const stored = readChunk(pid, chunk, dropZeros);
+    if (stored.length === 0) continue;
+    const count = stored.reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0);
+    writer.data(pages.record, { runs: stored }, pageBuffer().bytes.subarray(0, count * pageSize));
+    progress.pages += count;
+    progress.bytes += count * pageSize;
+    yield;
+  }
+}
+
+/** Cuts runs into pieces of at most one record each. */
+function* chunks(runs: PageRuns): Generator<PageRuns> {
+  let chunk: PageRuns = [];
+  let room = pagesPerRecord;
+  for (let index = 0; index < runs.length; index += 2) {
+    let first = runs[index] ?? 0;
+    let count = runs[index + 1] ?? 0;
+    while (count > 0) {
+      const taken = Math.min(count, room);
+      chunk.push(first, taken);
+      first += taken;
+      count -= taken;
+      room -= taken;
+      if (room === 0 || chunk.length / 2 === maxRanges) {
+        yield chunk;
+        chunk = [];
+        room = pagesPerRecord;
+      }
+    }
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+/** Reads the pages to the begin of the page buffer, without those that are all zero if `dropZeros`; the runs that stayed. */
+function readChunk(pid: number, runs: PageRuns, dropZeros: boolean): PageRuns {
+  const buffer = pageBuffer();
+  const ranges: Range[] = [];
+  for (let index = 0; index < runs.length; index += 2) {
+    ranges.push({ address: BigInt(runs[index] ?? 0) * BigInt(pageSize), length: (runs[index + 1] ?? 0) * pageSize });
+  }
+  readProcess(pid, buffer.address, ranges);
+  return dropZeros ? withoutZeroPages(buffer.bytes, runs) : runs;
+}
+
+const zeroPage = Buffer.alloc(pageSize);
+let words: BigUint64Array | undefined;
+
+function withoutZeroPages(bytes: Uint8Array, runs: PageRuns): PageRuns {
+  words ??= new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
+  const stored: PageRuns = [];
+  let from = 0;
+  let to = 0;
+  for (let index = 0; index < runs.length; index += 2) {
+    const first = runs[index] ?? 0;
+    const count = runs[index + 1] ?? 0;
+    for (let page = first; page < first + count; page++, from += pageSize) {
+      if (words[from / 8] === 0n && zeroPage.compare(bytes, from, from + pageSize) === 0) continue;
+      if (to !== from) bytes.copyWithin(to, from, from + pageSize);
+      to += pageSize;
+      const last = stored.length - 2;
+      if (last >= 0 && stored[last]! + stored[last + 1]! === page) stored[last + 1]!++;
+      else stored.push(page, 1);
+    }
+  }
+  return stored;
+}

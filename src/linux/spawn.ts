@@ -1,0 +1,105 @@
+/**
+ * Starting processes that are not our children: libuv never hears of them, and they do not depend on us. The new
+ * process first runs a table of system calls of our making, on memory it shares with us, and ends it with execve.
+ */
+import { callCode, LocalMemory, syscall, syscallError, type Word } from './ffi.ts';
+import { x86_64Numbers, type SyscallName } from './syscalls.ts';
+
+const entrySize = 80;
+const tableSize = 8192;
+const stringsSize = 1 << 20;
+const stackSize = 16384;
+const WALL = 0x40000000;
+
+export class SpawnTable {
+  readonly #memory: LocalMemory;
+  readonly #code: LocalMemory;
+  #calls = 0;
+  #end = tableSize;
+
+  /** `spawnCode`: the architecture's. The memory must stay until the new process has executed its program. */
+  constructor(spawnCode: Uint8Array) {
+    this.#memory = LocalMemory.allocate(tableSize + stringsSize + stackSize);
+    this.#code = LocalMemory.scratch('spawn code', 4096, true);
+    this.#code.bytes.set(spawnCode);
+  }
+
+  /** Adds a call and returns the address of its first parameter, which may still be changed while the process waits. */
+  add(name: SyscallName, parameters: readonly Word[], mayFail = false): bigint {
+    const at = this.#calls++ * entrySize;
+    if (at + 2 * entrySize > tableSize) throw new RangeError('the table is full');
+    const { view } = this.#memory;
+    view.setBigInt64(at, BigInt(x86_64Numbers[name]), true);
+    for (let index = 0; index < 6; index++) view.setBigInt64(at + 8 + index * 8, BigInt.asIntN(64, BigInt(parameters[index] ?? 0)), true);
+    view.setBigUint64(at + 72, mayFail ? 1n : 0n, true);
+    view.setBigInt64(at + entrySize, -1n, true);
+    return this.#memory.address + BigInt(at + 8);
+  }
+
+  bytes(value: Uint8Array): bigint {
+    const at = (this.#end + 15) & ~15;
+    if (at + value.length > tableSize + stringsSize) throw new RangeError('the arguments are too long');
+    this.#memory.bytes.set(value, at);
+    this.#end = at + value.length;
+    return this.#memory.address + BigInt(at);
+  }
+
+  text(value: string): bigint {
+    return this.bytes(Buffer.from(`${value}\0`));
+  }
+
+  /** A null-terminated array of strings. */
+  texts(values: readonly string[]): bigint {
+    const pointers = [...values.map((value) => this.text(value)), 0n];
+    return this.bytes(new Uint8Array(BigUint64Array.from(pointers).buffer));
+  }
+
+  /** Everything that a signal could disturb is blocked until the program is executed. */
+  blockSignals(): void {
+    const SIG_SETMASK = 2;
+    this.add('rt_sigprocmask', [SIG_SETMASK, this.bytes(new Uint8Array(8).fill(0xff)), 0, 8]);
+  }
+
+  unblockSignals(): void {
+    const SIG_SETMASK = 2;
+    this.add('rt_sigprocmask', [SIG_SETMASK, this.bytes(new Uint8Array(8)), 0, 8]);
+  }
+
+  execute(path: string, words: readonly string[], environment: readonly string[]): void {
+    this.add('execve', [this.text(path), this.texts(words), this.texts(environment)]);
+  }
+
+  /** A place at which the process waits until {@link Gate.open}. */
+  gate(): Gate {
+    const FUTEX_WAIT = 0;
+    const word = this.bytes(new Uint8Array(4));
+    this.add('futex', [word, FUTEX_WAIT, 0, 0], true);
+    const view = this.#memory.view;
+    const offset = Number(word - this.#memory.address);
+    return {
+      open(): void {
+        const FUTEX_WAKE = 1;
+        view.setInt32(offset, 1, true);
+        syscall('futex', word, FUTEX_WAKE, 1);
+      },
+    };
+  }
+
+  /** Starts the process; its pid. It belongs to init, or to the nearest subreaper. */
+  start(shareDescriptors = false): number {
+    const pidOut = this.bytes(new Uint8Array(8));
+    const stack = this.#memory.address + BigInt(tableSize + stringsSize + stackSize);
+    const CLONE_FILES = 0x400;
+    const between = callCode(this.#code.address, this.#memory.address, stack, pidOut, shareDescriptors ? CLONE_FILES : 0);
+    if (between < 0) throw syscallError('clone', between, 'Cannot start a process');
+    while (syscall('wait4', between, 0, WALL, 0) === -4);
+    const pid = Number(this.#memory.view.getBigInt64(Number(pidOut - this.#memory.address), true));
+    if (pid <= 0) throw syscallError('clone', pid, 'Cannot start a process');
+    return pid;
+  }
+}
+
+export interface Gate {
+  /** Lets the process go on. */
+  open(): void;
+}

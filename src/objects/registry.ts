@@ -1,0 +1,69 @@
+/** All object kinds, one line each. The order of mappings and of open files is the order in which they are asked. */
+import { KindTable } from '../image/kind-table.ts';
+import { cpuX86_64 } from './cpu-x86_64.ts';
+import { credentials } from './credentials.ts';
+import { file } from './file.ts';
+import { descriptor, files } from './files.ts';
+import { fs } from './fs.ts';
+import { limits } from './limits.ts';
+import { mm } from './mm.ts';
+import type { ObjectKind } from './object.ts';
+import { openDevice } from './open-device.ts';
+import { openDirectory } from './open-directory.ts';
+import type { OpenFileKind } from './open-file.ts';
+import { openImage } from './open-image.ts';
+import { openRegular } from './open-regular.ts';
+import { openStream } from './open-stream.ts';
+import { pages } from './pages.ts';
+import { signals } from './signals.ts';
+import { executable, task } from './task.ts';
+import { vmaAnonymous } from './vma-anonymous.ts';
+import { vmaPrivateFile } from './vma-private-file.ts';
+import { vmaSharedFile } from './vma-shared-file.ts';
+import type { VmaKind } from './vma.ts';
+
+/** How a record is met again at restart, whatever its type. */
+export type AnyKind = ObjectKind<any>;
+
+const vmas: readonly (AnyKind & VmaKind)[] = [
+  vmaAnonymous,
+  vmaPrivateFile,
+  vmaSharedFile,
+]; // prettier-ignore
+
+const openFiles: readonly (AnyKind & OpenFileKind)[] = [
+  openImage,
+  openRegular,
+  openDirectory,
+  openDevice,
+  openStream,
+]; // prettier-ignore
+
+export const registry: readonly AnyKind[] = [
+  task,
+  file,
+  executable,
+  mm,
+  ...vmas,
+  pages,
+  cpuX86_64,
+  signals,
+  fs,
+  limits,
+  credentials,
+  files,
+  ...openFiles,
+  descriptor,
+]; // prettier-ignore
+
+export const vmaKinds: readonly VmaKind[] = vmas;
+export const openFileKinds: readonly OpenFileKind[] = openFiles;
+
+/** For readers of images. */
+export const kinds: KindTable = new KindTable(registry.map((kind) => kind.record));
+
+const byTag = new Map(registry.map((kind) => [kind.record.tag, kind]));
+
+export function kindOf(tag: number): AnyKind | undefined {
+  return byTag.get(tag);
+}

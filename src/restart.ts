@@ -1,0 +1,239 @@
+/** The story of a restart: read the image forward, let a fresh task become what it describes, let it go. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Progress } from './checkpoint.ts';
+import { errorFromJSON, StasisError, type ErrorJSON } from './errors.ts';
+import { engineCommand } from './engine-command.ts';
+import { assertUnchanged, type FileIdentity } from './objects/file.ts';
+import { is } from './image/events.ts';
+import { readEvents } from './image/read-events.ts';
+import { ImageReader } from './image/reader.ts';
+import { x86_64 } from './arch/x86_64.ts';
+import { LocalMemory, mustSyscall, syscall, syscallError } from './linux/ffi.ts';
+import { SpawnTable } from './linux/spawn.ts';
+import { pageBuffer, pages } from './objects/pages.ts';
+import { kindOf, kinds } from './objects/registry.ts';
+import { executable, task } from './objects/task.ts';
+import { file } from './objects/file.ts';
+import { vmaPrivateFile } from './objects/vma-private-file.ts';
+import { TaskRebuild, type Birth, type RebuildOptions } from './rebuild.ts';
+import { openSource, type OpenSource, type Source } from './source.ts';
+import { Tracee } from './tracee/tracee.ts';
+
+export interface RestartOptions {
+  /** Mapped files may have changed since the checkpoint. */
+  readonly acceptChangedFiles?: boolean;
+  /** Reads and checks everything, starts nothing. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Times in milliseconds. */
+export interface RestartStats {
+  readonly totalMs: number;
+  readonly bytes: number;
+  readonly pages: number;
+}
+
+export interface RestartResult {
+  /** 0 for a dry run. */
+  readonly pid: number;
+  readonly stats: RestartStats;
+  /** What the program could not be given back. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Restarts in the background: a process of its own, in a session of its own, nobody's child. Whatever fails, nothing
+ * of it is left. Errors: ImageError, RESTART_FAILED, PRIVILEGE, ABORTED.
+ */
+export async function restart(source: Source, options: RestartOptions = {}): Promise<RestartResult> {
+  options.signal?.throwIfAborted();
+  using input = openSource(source);
+  if (options.dryRun === true) return tryOut(input, options);
+  const imageOnStdin = 'fd' in source && source.fd === 0;
+  return rebuildFrom(input, { birth: spawnStopped, acceptChangedFiles: options.acceptChangedFiles === true, surroundings: { imageOnStdin, terminal: false } }, options);
+}
+
+/** The part that all ways of restarting share. `exitCode`: the failing task ends with the code of the error. */
+export async function rebuildFrom(
+  input: OpenSource,
+  rebuildOptions: RebuildOptions,
+  options: RestartOptions,
+  exitCode = false,
+): Promise<RestartResult & { systemCalls: boolean }> {
+  const started = performance.now();
+  const rebuild = new TaskRebuild(rebuildOptions);
+  const counts = { bytes: 0, pages: 0 };
+  let systemCalls = false;
+  try {
+    for await (const event of eventsOf(input, options, counts)) {
+      if (event.type === 'close') {
+        kindOf(event.kind.tag)?.close?.(rebuild);
+        continue;
+      }
+      if (is(event, task.record)) systemCalls = event.value.systemCalls;
+      const { objref, data } = event;
+      kindOf(event.kind.tag)?.restart?.(event.value, rebuild, data === undefined ? { objref } : { objref, data });
+    }
+    rebuild.finish();
+    return { pid: rebuild.tracee.tid, stats: { totalMs: performance.now() - started, ...counts }, notes: rebuild.notes, systemCalls };
+  } catch (error) {
+    const failure = asRestartError(error);
+    rebuild.abort(exitCode ? failure.exitCode : undefined);
+    throw failure;
+  }
+}
+
+/** A restart that fails has one of three reasons: the image, a privilege, or this machine; the cause says more. */
+function asRestartError(error: unknown): StasisError {
+  if (error instanceof StasisError && ['IMAGE', 'PRIVILEGE', 'RESTART_FAILED', 'ABORTED'].includes(error.code)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new StasisError('RESTART_FAILED', `Cannot restart: ${message}`, { phase: 'restore', cause: error });
+}
+
+const turnEvery = 20; // milliseconds
+
+async function* eventsOf(input: OpenSource, options: RestartOptions, counts: { bytes: number; pages: number }) {
+  const reader = new ImageReader(kinds, { buffer: (bytes) => pageBuffer().bytes.subarray(0, bytes) });
+  let last = performance.now();
+  for (const event of readEvents(reader, input)) {
+    if (event.type === 'leaf' && is(event, pages.record)) {
+      counts.bytes += event.dataLength;
+      counts.pages += event.dataLength / 4096;
+    }
+    if (performance.now() - last > turnEvery) {
+      options.onProgress?.({ phase: 'memory', bytes: counts.bytes });
+      await turn();
+      last = performance.now();
+      options.signal?.throwIfAborted();
+    }
+    yield event;
+  }
+}
+
+/** A dry run: the whole image, and the files that it needs. */
+async function tryOut(input: OpenSource, options: RestartOptions): Promise<RestartResult> {
+  const started = performance.now();
+  const counts = { bytes: 0, pages: 0 };
+  const described = new Map<number, FileIdentity>();
+  for await (const event of eventsOf(input, options, counts)) {
+    if (event.type === 'close') continue;
+    if (is(event, file.record)) described.set(event.objref, event.value);
+    if (!is(event, executable.record) && !is(event, vmaPrivateFile.record)) continue;
+    const identity = described.get((event.value as { file: number }).file);
+    if (identity !== undefined) assertUnchanged(identity, options.acceptChangedFiles === true);
+  }
+  return { pid: 0, stats: { totalMs: performance.now() - started, ...counts }, notes: [] };
+}
+
+/** A new process that executes `path` and stops there. */
+const spawnStopped: Birth = (path) => {
+  const table = new SpawnTable(x86_64.code.spawn);
+  table.blockSignals();
+  const gate = table.gate();
+  table.add('setsid', []);
+  table.execute(path, [path], []);
+  const pid = table.start();
+  const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: true });
+  gate.open();
+  tracee.waitForExec();
+  return tracee;
+};
+
+/**
+ * Restarts in the foreground: this very process becomes the program, with its pid, its place in the shell's job
+ * control and its exit status. A helper that is not our child reads the image and rebuilds us from outside. Returns
+ * only by throwing, and only as long as nothing has happened yet.
+ */
+export function become(source: Source, options: RestartOptions = {}): never {
+  const orders = new Helper(source, options);
+  const { execute } = orders.next();
+  const table = new SpawnTable(x86_64.code.spawn); // only for its strings
+  const result = syscall('execve', table.text(execute), table.texts([execute]), table.texts([]));
+  throw syscallError('execve', result, `Cannot execute ${execute}`, { code: 'RESTART_FAILED', phase: 'exec' });
+}
+
+/** What the helper says on the pipe, one JSON document a line. */
+export type Order = { readonly execute: string } | { readonly error: ErrorJSON };
+
+class Helper {
+  readonly #pipe: number;
+
+  constructor(source: Source, options: RestartOptions) {
+    const [read, write] = makePipe();
+    const request = {
+      source,
+      pid: process.pid,
+      acceptChangedFiles: options.acceptChangedFiles === true,
+      terminal: hasTerminal(),
+    };
+    const table = new SpawnTable(x86_64.code.spawn);
+    table.blockSignals();
+    table.add('setsid', []);
+    const orders = 3;
+    const image = 4;
+    const F_SETFD = 2;
+    if ('fd' in source) {
+      if (source.fd === image) table.add('fcntl', [image, F_SETFD, 0]);
+      else table.add('dup3', [source.fd, image, 0]);
+    }
+    table.add('dup3', [write, orders, 0]);
+    silence(table, 0);
+    silence(table, 1);
+    table.unblockSignals();
+    const command = engineCommand('become', [JSON.stringify({ ...request, source: 'fd' in source ? { fd: image } : source, orders, imageOnStdin: 'fd' in source && source.fd === 0 })]);
+    table.execute(command[0] ?? '', command, environment());
+    const helper = table.start();
+    closeSync(write);
+    const PR_SET_PTRACER = 0x59616d61; // where Yama asks for it
+    syscall('prctl', PR_SET_PTRACER, helper, 0, 0, 0);
+    this.#pipe = read;
+  }
+
+  next(): { readonly execute: string } {
+    const bytes = Buffer.alloc(1 << 20);
+    let length = 0;
+    while (!bytes.subarray(0, length).includes(0x0a)) {
+      const got = readSync(this.#pipe, bytes, length, bytes.length - length, null);
+      if (got === 0) throw new StasisError('RESTART_FAILED', 'Cannot restart: the helper process ended without a word', { phase: 'exec' });
+      length += got;
+    }
+    const order = JSON.parse(bytes.toString('utf8', 0, length)) as Order;
+    if ('error' in order) throw errorFromJSON(order.error);
+    return order;
+  }
+}
+
+function makePipe(): [read: number, write: number] {
+  const O_CLOEXEC = 0o2000000;
+  const memory = LocalMemory.scratch('pipe', 8);
+  mustSyscall('pipe2', 'Cannot make a pipe', memory.address, O_CLOEXEC);
+  const [read, write] = [memory.view.getInt32(0, true), memory.view.getInt32(4, true)];
+  const F_DUPFD_CLOEXEC = 1030;
+  const high = mustSyscall('fcntl', 'Cannot make a pipe', write, F_DUPFD_CLOEXEC, 10); // out of the way of 3 and 4
+  closeSync(write);
+  return [read, high];
+}
+
+/** Puts /dev/null in the place of a descriptor: the helper must not keep the program's streams open. */
+export function silence(table: SpawnTable, fd: number): void {
+  const AT_FDCWD = -100;
+  const O_RDWR = 2;
+  table.add('close', [fd], true);
+  table.add('openat', [AT_FDCWD, table.text('/dev/null'), O_RDWR, 0]); // the lowest free number is fd
+}
+
+export function environment(): string[] {
+  return Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r+'));
+    return true;
+  } catch {
+    return false;
+  }
+}
