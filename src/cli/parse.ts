@@ -48,7 +48,7 @@ export class Invocation {
 }
 
 export type Request =
-  | { readonly kind: 'help'; readonly command: CommandSpec | undefined }
+  | { readonly kind: 'help'; readonly command: CommandSpec | undefined; readonly name: string }
   | { readonly kind: 'version' }
   | { readonly kind: 'command'; readonly invocation: Invocation };
 
@@ -64,9 +64,12 @@ export function usageError(command: CommandSpec | undefined, name: string, messa
 export function parseCommandLine(words: readonly string[], invokedAs = 'stasis'): Request {
   const [first, ...others] = words;
   if (first === undefined) throw usageError(undefined, 'stasis', 'No command was given', `Commands: ${names()}. See: stasis --help`);
-  if (first === '-h' || first === '--help') return { kind: 'help', command: undefined };
+  if (first === '-h' || first === '--help') return { kind: 'help', command: undefined, name: 'stasis' };
   if (first === '-V' || first === '--version') return { kind: 'version' };
-  if (first === 'help') return { kind: 'help', command: others[0] === undefined ? undefined : mustFind(others[0]) };
+  if (first === 'help') {
+    const about = others[0] === undefined ? undefined : mustFind(others[0]);
+    return { kind: 'help', command: about, name: about === undefined ? 'stasis' : `stasis ${about.name}` };
+  }
   const command = mustFind(first);
   return parseCommand(command, others, command.alias === invokedAs ? invokedAs : `stasis ${command.name}`);
 }
@@ -110,7 +113,7 @@ function parseCommand(command: CommandSpec, words: readonly string[], name: stri
     } else if (token.kind === 'option') {
       const option = options.find((each) => each.name === token.name);
       if (option === undefined) throw unknownOption(command, name, token.rawName, options);
-      if (option.name === 'help') return { kind: 'help', command };
+      if (option.name === 'help') return { kind: 'help', command, name };
       if (option.name === 'version') return { kind: 'version' };
       values.set(option.name, valueOf(command, name, option, token));
     }

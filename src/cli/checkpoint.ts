@@ -1,0 +1,65 @@
+/** `stasis checkpoint`, or `ckpt`. */
+import type { CheckpointOptions } from '../checkpoint.ts';
+import type { Sink } from '../sink.ts';
+import { processId } from './images.ts';
+import { isTerminal, print, printJSON, say } from './output.ts';
+import { usageError, type Invocation } from './parse.ts';
+import { openProgress } from './progress.ts';
+import { formatBytes, formatMilliseconds } from './text.ts';
+
+export async function checkpointCommand(invocation: Invocation, signal: AbortSignal): Promise<number> {
+  const pid = processId(invocation, invocation.argument('PID')!);
+  const dryRun = invocation.flag('dry-run');
+  const json = invocation.flag('json');
+  const quiet = invocation.flag('quiet');
+  const sink = dryRun ? undefined : imageSink(invocation);
+  using progress = openProgress(!json && !quiet);
+  const { checkpoint } = await import('../checkpoint.ts');
+  const result = await checkpoint(pid, sink, { after: after(invocation), dryRun, signal, onProgress: progress.update });
+  progress[Symbol.dispose]();
+  if (json) {
+    printJSON({ ok: true, dryRun, ...result });
+    return 0;
+  }
+  if (dryRun) {
+    if (!quiet) print(`Process ${pid} can be checkpointed.\n`);
+  } else if (!quiet && isTerminal(2)) {
+    const where = sink !== undefined && 'path' in sink ? `${sink.path}: ` : '';
+    say(`${where}checkpoint ${result.id} of process ${pid}, ${formatBytes(result.bytes)}, frozen for ${formatMilliseconds(result.stats.freezeMs)}\n`);
+  }
+  if (invocation.flag('stats')) {
+    const { sayStats } = await import('./stats.ts');
+    sayStats(result.stats);
+  }
+  return 0;
+}
+
+function after(invocation: Invocation): NonNullable<CheckpointOptions['after']> {
+  if (invocation.flag('kill')) return 'kill';
+  return invocation.flag('leave-stopped') ? 'stop' : 'continue';
+}
+
+/** Standard output carries either the image or the document, and no terminal wants an image. */
+function imageSink(invocation: Invocation): Sink {
+  const { command, name } = invocation;
+  const file = invocation.value('output');
+  if (file !== undefined && file !== '-') return { path: file };
+  const typed = `${name} ${invocation.argument('PID')}`;
+  if (invocation.flag('json')) {
+    throw usageError(
+      command,
+      name,
+      'With --json, standard output carries the document, so the image needs a file',
+      `Name one: ${typed} --json -o FILE`,
+    );
+  }
+  if (isTerminal(1)) {
+    throw usageError(
+      command,
+      name,
+      'Standard output is a terminal, and an image is no text',
+      `Name a file: ${typed} -o FILE. Or redirect: ${typed} > FILE`,
+    );
+  }
+  return { fd: 1 };
+}

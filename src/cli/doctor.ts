@@ -1,0 +1,36 @@
+/** `stasis doctor`. */
+import { errorCatalogue } from '../errors.ts';
+import type { Check, Diagnosis } from '../doctor.ts';
+import { painter, print, printJSON, terminalWidth } from './output.ts';
+import type { Invocation } from './parse.ts';
+import { paragraph } from './text.ts';
+
+export async function doctorCommand(invocation: Invocation): Promise<number> {
+  const { doctor } = await import('../doctor.ts');
+  const diagnosis = await doctor();
+  if (invocation.flag('json')) printJSON(diagnosis);
+  else print(renderDiagnosis(diagnosis, terminalWidth(1), painter(1)));
+  return diagnosis.ok ? 0 : errorCatalogue.PRIVILEGE.exit;
+}
+
+/** One line for each check, and the remedy below what is missing. */
+export function renderDiagnosis(diagnosis: Diagnosis, width: number, paint: ReturnType<typeof painter>): string {
+  const labelWidth = Math.max(...diagnosis.checks.map(({ name }) => name.length));
+  const lines = diagnosis.checks.flatMap((check) => {
+    const [first = '', ...others] = paragraph(check.detail, Math.max(width - labelWidth - 11, 30));
+    const indent = ' '.repeat(labelWidth + 11);
+    const remedy = check.ok ? [] : paragraph(check.remedy, Math.max(width - labelWidth - 11, 30));
+    return [
+      `${mark(check, paint)}  ${check.name.padEnd(labelWidth)}  ${first}`,
+      ...[...others, ...remedy].map((line) => indent + line),
+    ];
+  });
+  const missing = diagnosis.checks.filter(({ ok, required }) => required && !ok).length;
+  const verdict = missing === 0 ? 'Checkpoints and restarts work here.' : `${missing} of what Stasis needs is missing here.`;
+  return `${[...lines, '', verdict].join('\n')}\n`;
+}
+
+function mark({ ok, required }: Check, paint: ReturnType<typeof painter>): string {
+  if (ok) return paint('green', 'ok     ');
+  return required ? paint('red', 'MISSING') : paint('yellow', 'absent ');
+}

@@ -1,0 +1,31 @@
+/** `stasis restart`, or `rstr`. */
+import { imageSource } from './images.ts';
+import { print, printJSON } from './output.ts';
+import type { Invocation } from './parse.ts';
+import { openProgress } from './progress.ts';
+
+export async function restartCommand(invocation: Invocation, signal: AbortSignal): Promise<number> {
+  const source = imageSource(invocation);
+  const dryRun = invocation.flag('dry-run');
+  const json = invocation.flag('json');
+  const quiet = invocation.flag('quiet');
+  const acceptChangedFiles = invocation.flag('accept-changed-files');
+  const { become, restart } = await import('../restart.ts');
+  // From here on the terminal belongs to the program: no progress.
+  if (!invocation.flag('detach') && !dryRun) return become(source, { acceptChangedFiles, signal });
+  using progress = openProgress(!json && !quiet);
+  const result = await restart(source, { acceptChangedFiles, dryRun, signal, onProgress: progress.update });
+  progress[Symbol.dispose]();
+  if (json) {
+    const { pid, ...rest } = result;
+    printJSON({ ok: true, dryRun, ...(!dryRun && { pid }), ...rest });
+    return 0;
+  }
+  if (!dryRun) print(`${result.pid}\n`);
+  else if (!quiet) print('The image can be restarted here.\n');
+  if (invocation.flag('stats')) {
+    const { sayStats } = await import('./stats.ts');
+    sayStats(result.stats);
+  }
+  return 0;
+}
