@@ -12,12 +12,14 @@ import type { Tracee } from './tracee/tracee.ts';
 import { findSyscallInstruction, noteOffset, type Vdso } from './tracee/vdso.ts';
 
 /** How a restart gets the task that becomes the program: stopped at the execve of `path`, before its first instruction. */
-export type Birth = (path: string) => Tracee;
+export type Birth = (path: string, systemCalls: boolean) => Tracee;
 
 export interface RebuildOptions {
   readonly birth: Birth;
   readonly acceptChangedFiles: boolean;
   readonly surroundings: Omit<Surroundings, 'inherited'>;
+  /** The task is not ours to remove (yet) when the restart fails. */
+  readonly keepOnFailure?: () => boolean;
 }
 
 const allButTrap = 0xffff_ffff_ffff_ffefn; // SIGTRAP ends our batches
@@ -43,7 +45,7 @@ export class TaskRebuild implements Rebuild {
   }
 
   execute(path: string): void {
-    const tracee = this.#options.birth(path);
+    const tracee = this.#options.birth(path, this.finals.systemCalls === true);
     this.#tracee = tracee;
     tracee.resumeToSyscallStop(); // the exit of execve
     setSignalMask(tracee.tid, allButTrap);
@@ -122,7 +124,7 @@ export class TaskRebuild implements Rebuild {
   /** Removes what was made. With an exit code the task ends itself, so that whoever waits for it sees that code. */
   abort(exitCode?: number): void {
     const tracee = this.#tracee;
-    if (tracee === undefined || !tracee.attached) return;
+    if (tracee === undefined || !tracee.attached || this.#options.keepOnFailure?.() === true) return;
     if (exitCode !== undefined && this.#area !== undefined) {
       try {
         const registers = x86_64.syscallAt(this.#area.registers, this.#instruction, x86_64.syscalls.exit_group, [exitCode]);

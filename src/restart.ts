@@ -10,7 +10,9 @@ import { readEvents } from './image/read-events.ts';
 import { ImageReader } from './image/reader.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { LocalMemory, mustSyscall, syscall, syscallError } from './linux/ffi.ts';
-import { SpawnTable } from './linux/spawn.ts';
+import { environment, silence, SpawnTable } from './linux/spawn.ts';
+import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
+import { undoNode } from './run.ts';
 import { pageBuffer, pages } from './objects/pages.ts';
 import { kindOf, kinds } from './objects/registry.ts';
 import { executable, task } from './objects/task.ts';
@@ -129,15 +131,17 @@ async function tryOut(input: OpenSource, options: RestartOptions): Promise<Resta
 }
 
 /** A new process that executes `path` and stops there. */
-const spawnStopped: Birth = (path) => {
+const spawnStopped: Birth = (path, systemCalls) => {
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   const gate = table.gate();
   table.add('setsid', []);
+  const supervision = systemCalls ? superviseSpawned(table) : undefined;
   table.execute(path, [path], []);
   const pid = table.start();
   const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: true });
   gate.open();
+  supervision?.afterStart(pid);
   tracee.waitForExec();
   return tracee;
 };
@@ -149,14 +153,16 @@ const spawnStopped: Birth = (path) => {
  */
 export function become(source: Source, options: RestartOptions = {}): never {
   const orders = new Helper(source, options);
-  const { execute } = orders.next();
+  const { execute, systemCalls } = orders.next();
+  if (systemCalls) superviseThisProcess();
+  undoNode();
   const table = new SpawnTable(x86_64.code.spawn); // only for its strings
   const result = syscall('execve', table.text(execute), table.texts([execute]), table.texts([]));
   throw syscallError('execve', result, `Cannot execute ${execute}`, { code: 'RESTART_FAILED', phase: 'exec' });
 }
 
 /** What the helper says on the pipe, one JSON document a line. */
-export type Order = { readonly execute: string } | { readonly error: ErrorJSON };
+export type Order = { readonly execute: string; readonly systemCalls: boolean } | { readonly error: ErrorJSON };
 
 class Helper {
   readonly #pipe: number;
@@ -192,7 +198,7 @@ class Helper {
     this.#pipe = read;
   }
 
-  next(): { readonly execute: string } {
+  next(): Extract<Order, { execute: string }> {
     const bytes = Buffer.alloc(1 << 20);
     let length = 0;
     while (!bytes.subarray(0, length).includes(0x0a)) {
@@ -215,18 +221,6 @@ function makePipe(): [read: number, write: number] {
   const high = mustSyscall('fcntl', 'Cannot make a pipe', write, F_DUPFD_CLOEXEC, 10); // out of the way of 3 and 4
   closeSync(write);
   return [read, high];
-}
-
-/** Puts /dev/null in the place of a descriptor: the helper must not keep the program's streams open. */
-export function silence(table: SpawnTable, fd: number): void {
-  const AT_FDCWD = -100;
-  const O_RDWR = 2;
-  table.add('close', [fd], true);
-  table.add('openat', [AT_FDCWD, table.text('/dev/null'), O_RDWR, 0]); // the lowest free number is fd
-}
-
-export function environment(): string[] {
-  return Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
 }
 
 function hasTerminal(): boolean {

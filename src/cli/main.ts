@@ -11,7 +11,7 @@ delete process.env['STASIS_NAME'];
 const words = process.argv.slice(2);
 
 if (words[0] === '--engine') {
-  const { main } = await import('../engine/entry.ts');
+  const { main } = await import('../engine/main.ts');
   await main(words.slice(1));
 } else {
   let request: Request | undefined;

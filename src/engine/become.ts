@@ -30,9 +30,9 @@ export async function main(text: string): Promise<void> {
     writeSync(request.orders, `${JSON.stringify(order)}\n`);
     closeSync(request.orders);
   };
-  const birth: Birth = (path) => {
+  const birth: Birth = (path, systemCalls) => {
     const tracee = Tracee.seize(request.pid, x86_64, { killOnOurDeath: true });
-    send({ execute: path });
+    send({ execute: path, systemCalls });
     tracee.waitForExec();
     return tracee;
   };

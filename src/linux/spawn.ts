@@ -36,6 +36,20 @@ export class SpawnTable {
     return this.#memory.address + BigInt(at + 8);
   }
 
+  /** Changes the first parameter of a call that the process has not made yet. */
+  change(call: bigint, parameter: number): void {
+    this.#memory.view.setBigInt64(Number(call - this.#memory.address), BigInt(parameter), true);
+  }
+
+  /** What a call answered; 0 as long as it has not been made. */
+  result(call: bigint): number {
+    return Number(this.#memory.view.getBigInt64(Number(call - this.#memory.address) + 48, true));
+  }
+
+  write(place: bigint, value: Uint8Array): void {
+    this.#memory.bytes.set(value, Number(place - this.#memory.address));
+  }
+
   bytes(value: Uint8Array): bigint {
     const at = (this.#end + 15) & ~15;
     if (at + value.length > tableSize + stringsSize) throw new RangeError('the arguments are too long');
@@ -102,4 +116,16 @@ export class SpawnTable {
 export interface Gate {
   /** Lets the process go on. */
   open(): void;
+}
+
+/** Puts /dev/null in the place of a descriptor: the helper must not keep the program's streams open. */
+export function silence(table: SpawnTable, fd: number): void {
+  const AT_FDCWD = -100;
+  const O_RDWR = 2;
+  table.add('close', [fd], true);
+  table.add('openat', [AT_FDCWD, table.text('/dev/null'), O_RDWR, 0]); // the lowest free number is fd
+}
+
+export function environment(): string[] {
+  return Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
 }

@@ -103,6 +103,7 @@ export interface Finals {
   /** Calls after those: what the others would undo. */
   lastCalls: (() => void)[];
   stopped?: boolean;
+  systemCalls?: boolean;
   /** Registers and whatever ptrace sets, when the working area is gone. */
   registers?: () => void;
   /** The mapping being filled. */

@@ -59,6 +59,7 @@ export const task: ObjectKind<Task> = {
 
   restart(value, rebuild) {
     rebuild.finals.stopped = value.stopped;
+    rebuild.finals.systemCalls = value.systemCalls;
     rebuild.finals.calls.push(() => {
       const { batch } = rebuild;
       batch.add('set the name', 'prctl', [PR_SET_NAME, batch.text(value.comm), 0, 0, 0]);

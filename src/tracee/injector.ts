@@ -6,7 +6,7 @@
 import type { Registers } from '../arch/architecture.ts';
 import type { SyscallName } from '../linux/syscalls.ts';
 import { LocalMemory, syscallError } from '../linux/ffi.ts';
-import { MemoryFile, readProcess } from '../linux/process-memory.ts';
+import { MemoryFile, readProcess, writeProcess } from '../linux/process-memory.ts';
 import { getSignalMask, setSignalMask } from '../linux/ptrace.ts';
 import type { Tracee } from './tracee.ts';
 import { assertRoom, noteOffset, noteSize, type Vdso } from './vdso.ts';
@@ -63,6 +63,27 @@ export class Injector implements Disposable {
     const result = this.call(name, parameters);
     if (result < 0n) throw syscallError(name, Number(result), `Cannot ask ${this.#tracee.tid} about itself`);
     return result;
+  }
+
+  /** Makes the task execute a program: on return it is stopped before that program's first instruction. */
+  execute(path: string): void {
+    const text = Buffer.from(`${path}\0`);
+    const words = (text.length + 7) & ~7;
+    const { bytes, view, address } = this.#local;
+    bytes.set(text);
+    view.setBigUint64(words, this.scratch, true);
+    view.setBigUint64(words + 8, 0n, true);
+    writeProcess(this.#tracee.tid, address, [{ address: this.scratch, length: words + 16 }]);
+    const { architecture } = this.#tracee;
+    const list = this.scratch + BigInt(words);
+    const parameters = [this.scratch, list, list + 8n];
+    this.#tracee.setRegisters(architecture.syscallAt(this.#final, this.#vdso.room, architecture.syscalls.execve, parameters));
+    this.#tracee.resumeToSyscallStop();
+    if (!this.#tracee.resumeIntoExec()) {
+      throw syscallError('execve', Number(architecture.result(this.#tracee.getRegisters())), `Cannot execute ${path}`);
+    }
+    this.#open = false; // nothing of the old address space is left to heal
+    this.#memory[Symbol.dispose]();
   }
 
   /** A copy of what an injected call wrote to the scratch page. */

@@ -72,6 +72,17 @@ export class Tracee implements Disposable {
     }
   }
 
+  /** From the entry of an execve: true at the new program's begin, false at the exit of a call that failed. */
+  resumeIntoExec(): boolean {
+    this.resume(PTRACE.SYSCALL, 0);
+    for (;;) {
+      const status = this.wait();
+      if (status.kind === 'syscall') return false;
+      if (status.kind === 'event' && status.event === PTRACE_EVENT.EXEC) return true;
+      this.resume(PTRACE.SYSCALL, 0);
+    }
+  }
+
   /** Lets the task run until `signal` (SIGTRAP of our own code) stops it. */
   waitForTrap(): { signal: number } {
     for (;;) {
