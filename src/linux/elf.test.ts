@@ -58,7 +58,17 @@ test('finds the note among others, in 64-bit and 32-bit files', () => {
   const others = Buffer.concat([note('GNU\0', 1, Buffer.alloc(16)), note('stapsdt\0', 3, Buffer.alloc(5)), idNote]);
   for (const bits of [32, 64] as const) {
     assert.equal(buildId(readerOf(elf(bits, [{ align: 4, bytes: idNote }]))), id);
-    assert.equal(buildId(readerOf(elf(bits, [{ align: 8, bytes: property }, { align: 4, bytes: others }]))), id);
+    assert.equal(
+      buildId(
+        readerOf(
+          elf(bits, [
+            { align: 8, bytes: property },
+            { align: 4, bytes: others },
+          ]),
+        ),
+      ),
+      id,
+    );
     assert.equal(buildId(readerOf(elf(bits, [{ align: 8, bytes: property }]))), undefined);
     assert.equal(buildId(readerOf(elf(bits, []))), undefined);
   }
@@ -76,7 +86,10 @@ test('damage and other files give undefined', () => {
 });
 
 test('no byte pattern makes it throw, loop, or ask for much', () => {
-  const whole = elf(64, [{ align: 4, bytes: idNote }, { align: 8, bytes: idNote }]);
+  const whole = elf(64, [
+    { align: 4, bytes: idNote },
+    { align: 8, bytes: idNote },
+  ]);
   let state = 1;
   const random = (below: number): number => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
@@ -84,7 +97,8 @@ test('no byte pattern makes it throw, loop, or ask for much', () => {
   };
   for (let round = 0; round < 20_000; round++) {
     const mutated = Buffer.from(whole);
-    for (let count = 1 + random(4); count > 0; count--) mutated[random(mutated.length)] = [0, 0xff, 0x7f, random(256)][random(4)] ?? 0;
+    for (let count = 1 + random(4); count > 0; count--)
+      mutated[random(mutated.length)] = [0, 0xff, 0x7f, random(256)][random(4)] ?? 0;
     const read = readerOf(mutated);
     buildId((offset, length) => {
       assert.ok(Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && length <= 64 * 1024, `${offset} ${length}`);

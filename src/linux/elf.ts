@@ -74,7 +74,7 @@ function idInNotes(notes: DataView, segmentAlign: number): string | undefined {
   // Notes are aligned to 4 unless their segment says 8 (.note.gnu.property of x86-64).
   const align = segmentAlign === 8 ? 8 : 4;
   const pad = (size: number): number => Math.ceil(size / align) * align;
-  for (let at = 0; at + 12 <= notes.byteLength; ) {
+  for (let at = 0; at + 12 <= notes.byteLength;) {
     const nameSize = notes.getUint32(at, true);
     const size = notes.getUint32(at + 4, true);
     const type = notes.getUint32(at + 8, true);

@@ -14,7 +14,15 @@ const fields = {
 const sample: Struct<typeof fields> = new Struct({ type: 'struct sample', header: 'none', size: 40, fields });
 
 test('fields go to their offsets, little-endian, and come back', () => {
-  const values = { a: 255, b: 0x1234, c: 0xfedc_ba98, d: -2, e: 2n ** 64n - 1n, f: -(2n ** 63n), g: new Uint8Array([1, 2, 3, 4]) };
+  const values = {
+    a: 255,
+    b: 0x1234,
+    c: 0xfedc_ba98,
+    d: -2,
+    e: 2n ** 64n - 1n,
+    f: -(2n ** 63n),
+    g: new Uint8Array([1, 2, 3, 4]),
+  };
   const bytes = sample.make(values);
   assert.equal(bytes.length, 40);
   assert.equal(Buffer.from(bytes.subarray(0, 12)).toString('hex'), 'ff00341298badcfefeffffff');

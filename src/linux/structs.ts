@@ -7,7 +7,9 @@
 export type Kind = 'u8' | 'u16' | 'u32' | 'i32' | 'u64' | 'i64' | 'bytes';
 
 /** [kind, offset], and the length in bytes when the kind is `bytes`. */
-export type Field = readonly [kind: Exclude<Kind, 'bytes'>, offset: number] | readonly [kind: 'bytes', offset: number, length: number];
+export type Field =
+  | readonly [kind: Exclude<Kind, 'bytes'>, offset: number]
+  | readonly [kind: 'bytes', offset: number, length: number];
 
 /** Fields by their C names; a field of a nested struct may be named by its designator: `it_value.tv_sec`. */
 export type Fields = Readonly<Record<string, Field>>;
@@ -111,7 +113,7 @@ function load(view: DataView, field: Field, base: number): number | bigint | Uin
       return view.getBigUint64(at, true);
     case 'i64':
       return view.getBigInt64(at, true);
-    case 'bytes':
+    default:
       if (at + field[2] > view.byteLength) throw new RangeError('Offset is outside the bounds of the DataView');
       return new Uint8Array(view.buffer, view.byteOffset + at, field[2]);
   }

@@ -5,7 +5,15 @@ import { pollfd } from './poll.ts';
 import { prctl_mm_map } from './prctl.ts';
 import { ptrace_rseq_configuration } from './ptrace.ts';
 import { rlimit64 } from './resource.ts';
-import { seccomp_data, seccomp_notif, seccomp_notif_resp, seccomp_notif_addfd, seccomp_notif_sizes, sock_filter, sock_fprog } from './seccomp.ts';
+import {
+  seccomp_data,
+  seccomp_notif,
+  seccomp_notif_resp,
+  seccomp_notif_addfd,
+  seccomp_notif_sizes,
+  sock_filter,
+  sock_fprog,
+} from './seccomp.ts';
 import { siginfo, stack_t, kernel_sigaction } from './signal.ts';
 import { termios, winsize } from './termios.ts';
 import { timespec, itimerval } from './time.ts';

@@ -27,7 +27,7 @@ export function parseFdInfo(text: string): FdInfo {
   let scm_fds: number | undefined;
   const locks: string[] = [];
   const lines: string[] = [];
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const end = lineEnd(text, at);
     const line = text.slice(at, end);
     at = end + 1;

@@ -31,7 +31,9 @@ export interface FdStat {
 /** The open descriptors in ascending order. One that is closed meanwhile, through another task's shared table, is left out. */
 export function readFds(pid: number): FdLink[] {
   const fds: FdLink[] = [];
-  for (const fd of listProc(pid, 'fd').map(Number).sort((a, b) => a - b)) {
+  for (const fd of listProc(pid, 'fd')
+    .map(Number)
+    .sort((a, b) => a - b)) {
     const link = readProcLinkIfPresent(pid, `fd/${fd}`);
     if (link !== undefined) fds.push({ fd, link });
   }

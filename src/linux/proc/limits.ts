@@ -40,7 +40,7 @@ const wordsWidth = 26;
 /** The limits in the order of their numbers. A resource that this table does not know is an error: it would get lost. */
 export function parseLimits(text: string): Limit[] {
   const limits: Limit[] = [];
-  for (let at = lineEnd(text, 0) + 1; at < text.length; ) {
+  for (let at = lineEnd(text, 0) + 1; at < text.length;) {
     const end = lineEnd(text, at);
     const line = text.slice(at, end);
     at = end + 1;

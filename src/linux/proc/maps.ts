@@ -35,7 +35,7 @@ const deletedSuffix = ' (deleted)';
 /** The areas of /proc/PID/maps in address order. */
 export function parseMaps(text: string): Vma[] {
   const vmas: Vma[] = [];
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const end = lineEnd(text, at);
     vmas.push(parseVmaLine(text, at, end));
     at = end + 1;

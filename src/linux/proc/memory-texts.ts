@@ -1,6 +1,7 @@
 /**
  * What the kernel reads out of a process's own memory: cmdline, environ, and the auxiliary vector that it keeps beside it
- * (`man 5 proc_pid_cmdline`, proc_pid_environ, proc_pid_auxv). All are empty for kernel threads and zombies.
+ * (`man 5 proc_pid_cmdline`, proc_pid_environ, proc_pid_auxv). For kernel threads and zombies cmdline is empty; the other two
+ * are empty or VANISHED, as the kernel's age has it.
  */
 import { readProcBytes, readProcText } from './read.ts';
 

@@ -83,9 +83,11 @@ function explain(error: unknown, pid: number, path: string): unknown {
         return new MissingFileError('PRIVILEGE', `Cannot read ${path}: it does not exist.`, { ...details, hint });
       }
       return new StasisError('VANISHED', `Cannot read ${path}: process ${pid} does not exist.`, details);
-    case 'ESRCH':
-      // The file was opened, but the task, or its memory, is gone (fs/proc/base.c: get_proc_task() gave NULL).
-      return new StasisError('VANISHED', `Cannot read ${path}: process ${pid} has exited.`, details);
+    case 'ESRCH': {
+      // The file was opened, but the task, or its memory, is gone (fs/proc/base.c: get_proc_task, proc_mem_open).
+      const state = exists(`/proc/${pid}`) ? 'has no memory: it has exited, or is a kernel thread' : 'has exited';
+      return new StasisError('VANISHED', `Cannot read ${path}: process ${pid} ${state}.`, details);
+    }
     case 'EACCES':
     case 'EPERM': {
       // timerslack_ns of another task is not a matter of ptrace access (fs/proc/base.c: timerslack_ns_show).

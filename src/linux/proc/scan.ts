@@ -79,7 +79,7 @@ export function hexWord(file: string, text: string): bigint {
 /** The lines of a `Name:\tvalue` file as a map, without the colon and the one tab. The first of equal names wins. */
 export function namedLines(text: string): Map<string, string> {
   const lines = new Map<string, string>();
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const end = lineEnd(text, at);
     const colon = text.indexOf(':', at);
     if (colon !== -1 && colon < end) {

@@ -38,45 +38,31 @@ export type SmapsSize = (typeof sizeNames)[number];
 
 /** An area with what the kernel counts about it. */
 export interface SmapsVma extends Vma {
-  /** kB; THPeligible and ProtectionKey are plain numbers. */
+  /** kB; THPeligible and ProtectionKey are plain numbers. Read from the text when first asked for. */
   readonly sizes: Readonly<Record<SmapsSize, number>>;
   /** The two-letter names of `man 5 proc_pid_smaps` (`rd`, `gd`, `wf`, …). Areas with equal flags share one set. */
   readonly vmFlags: ReadonlySet<string>;
 }
 
-const prefixes: readonly string[] = sizeNames.map((name) => `${name}:`);
 const flagsPrefix = 'VmFlags:';
-const noSizes: Readonly<Record<SmapsSize, number>> = Object.fromEntries(sizeNames.map((name) => [name, 0])) as Record<SmapsSize, number>;
 
 /** The areas of /proc/PID/smaps in address order. */
 export function parseSmaps(text: string): SmapsVma[] {
   const vmas: SmapsVma[] = [];
   const flagSets = new Map<string, ReadonlySet<string>>();
-  let at = 0;
-  while (at < text.length) {
+  for (let at = 0; at < text.length;) {
     const headEnd = lineEnd(text, at);
     const vma = parseVmaLine(text, at, headEnd);
-    at = headEnd + 1;
-    const sizes = { ...noSizes };
+    const sizesAt = headEnd + 1;
     let vmFlags: ReadonlySet<string> = emptySet;
-    // Every area repeats the same names in the same order, so the next one is guessed before it is searched.
-    let guess = 0;
+    at = sizesAt;
     // A head line begins with a small hexadecimal digit, all other lines with a capital letter.
     while (at < text.length && isCapital(text.charCodeAt(at))) {
       const end = lineEnd(text, at);
-      if (text.startsWith(flagsPrefix, at)) {
-        vmFlags = flagSet(flagSets, text.slice(at + flagsPrefix.length, end));
-      } else {
-        const index = text.startsWith(prefixes[guess] ?? '\n', at) ? guess : findPrefix(text, at);
-        const name = sizeNames[index];
-        if (name !== undefined) {
-          sizes[name] = sizeOf(text, at + name.length + 1, end);
-          guess = index + 1;
-        }
-      }
+      if (text.startsWith(flagsPrefix, at)) vmFlags = flagSet(flagSets, text.slice(at + flagsPrefix.length, end));
       at = end + 1;
     }
-    vmas.push({ ...vma, sizes, vmFlags });
+    vmas.push(new SmapsArea(vma, vmFlags, text, sizesAt, at));
   }
   return vmas;
 }
@@ -87,13 +73,71 @@ export function readSmaps(pid: number): SmapsVma[] {
 }
 
 const emptySet: ReadonlySet<string> = new Set();
+const noSizes = Object.fromEntries(sizeNames.map((name) => [name, 0])) as Readonly<Record<SmapsSize, number>>;
+
+/** 24 numbers for each of 10,000 areas take longer to read than all else, and few are ever looked at: hence on demand. */
+class SmapsArea implements SmapsVma {
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+  readonly shared: boolean;
+  readonly offset: bigint;
+  readonly deviceMajor: number;
+  readonly deviceMinor: number;
+  readonly inode: bigint;
+  readonly path: string;
+  readonly deleted: boolean;
+  readonly vmFlags: ReadonlySet<string>;
+  readonly #text: string;
+  readonly #sizesAt: number;
+  readonly #sizesEnd: number;
+  #sizes: Readonly<Record<SmapsSize, number>> | undefined;
+
+  constructor(vma: Vma, vmFlags: ReadonlySet<string>, text: string, sizesAt: number, sizesEnd: number) {
+    this.start = vma.start;
+    this.end = vma.end;
+    this.read = vma.read;
+    this.write = vma.write;
+    this.execute = vma.execute;
+    this.shared = vma.shared;
+    this.offset = vma.offset;
+    this.deviceMajor = vma.deviceMajor;
+    this.deviceMinor = vma.deviceMinor;
+    this.inode = vma.inode;
+    this.path = vma.path;
+    this.deleted = vma.deleted;
+    this.vmFlags = vmFlags;
+    this.#text = text;
+    this.#sizesAt = sizesAt;
+    this.#sizesEnd = sizesEnd;
+  }
+
+  get sizes(): Readonly<Record<SmapsSize, number>> {
+    this.#sizes ??= parseSizes(this.#text, this.#sizesAt, this.#sizesEnd);
+    return this.#sizes;
+  }
+}
+
+function parseSizes(text: string, start: number, stop: number): Readonly<Record<SmapsSize, number>> {
+  const sizes = { ...noSizes };
+  for (let at = start; at < stop;) {
+    const end = lineEnd(text, at);
+    const colon = text.indexOf(':', at);
+    const name = text.slice(at, colon);
+    if (isSizeName(name)) sizes[name] = sizeOf(text, colon + 1, end);
+    at = end + 1;
+  }
+  return sizes;
+}
+
+function isSizeName(name: string): name is SmapsSize {
+  return Object.hasOwn(noSizes, name);
+}
 
 function isCapital(code: number): boolean {
   return code >= 0x41 && code <= 0x5a;
-}
-
-function findPrefix(text: string, at: number): number {
-  return prefixes.findIndex((prefix) => text.startsWith(prefix, at));
 }
 
 function sizeOf(text: string, at: number, lineStop: number): number {

@@ -23,7 +23,7 @@ const entry = new RegExp(
 
 export function parseTimers(text: string): PosixTimer[] {
   const timers: PosixTimer[] = [];
-  for (let rest = text; rest !== ''; ) {
+  for (let rest = text; rest !== '';) {
     const match = entry.exec(rest);
     if (match === null) return malformed('timers', rest);
     const [whole, id, signal, value = '', notify, target, pid, clock] = match;
