@@ -53,9 +53,10 @@ export interface RestartResult {
 export async function restart(source: Source, options: RestartOptions = {}): Promise<RestartResult> {
   options.signal?.throwIfAborted();
   using input = openSource(source);
-  if (options.dryRun === true) return tryOut(input, options);
+  if (options.dryRun === true) return await tryOut(input, options);
   const imageOnStdin = 'fd' in source && source.fd === 0;
-  return rebuildFrom(input, { birth: spawnStopped, acceptChangedFiles: options.acceptChangedFiles === true, surroundings: { imageOnStdin, terminal: false } }, options);
+  const surroundings = { imageOnStdin, terminal: false };
+  return await rebuildFrom(input, { birth: spawnStopped, acceptChangedFiles: options.acceptChangedFiles === true, surroundings }, options);
 }
 
 /** The part that all ways of restarting share. `exitCode`: the failing task ends with the code of the error. */

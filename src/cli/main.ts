@@ -10,19 +10,14 @@ delete process.env['STASIS_NAME'];
 
 const words = process.argv.slice(2);
 
-if (words[0] === '--engine') {
-  const { main } = await import('../engine/main.ts');
-  await main(words.slice(1));
-} else {
-  let request: Request | undefined;
-  try {
-    request = parseCommandLine(words, invokedAs);
-    await answer(request);
-  } catch (error) {
-    const { reportError } = await import('./report.ts');
-    const invocation = request?.kind === 'command' ? request.invocation : undefined;
-    process.exit(reportError(error, invocation, words));
-  }
+let request: Request | undefined;
+try {
+  request = parseCommandLine(words, invokedAs);
+  await answer(request);
+} catch (error) {
+  const { reportError } = await import('./report.ts');
+  const invocation = request?.kind === 'command' ? request.invocation : undefined;
+  process.exit(reportError(error, invocation, words));
 }
 
 async function answer(request: Request): Promise<void> {

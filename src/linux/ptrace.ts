@@ -19,7 +19,7 @@ export const PTRACE = {
   GET_RSEQ_CONFIGURATION: 0x420f,
 } as const;
 
-export const PTRACE_O = { TRACESYSGOOD: 1, TRACEEXEC: 1 << 4, EXITKILL: 1 << 20 } as const;
+export const PTRACE_O = { TRACESYSGOOD: 1, TRACEEXEC: 0x10, EXITKILL: 0x100000 } as const;
 export const PTRACE_EVENT = { EXEC: 4, STOP: 128 } as const;
 
 /** Register sets of PTRACE_GETREGSET. Source: include/uapi/linux/elf.h. */

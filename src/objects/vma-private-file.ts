@@ -1,12 +1,12 @@
 /** Private mappings of files: program text and data, libraries. Only pages that differ from the file are stored. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
-import { s, type Fields } from '../image/schema.ts';
+import { s, type Schema } from '../image/schema.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
 import type { Blocker } from '../errors.ts';
 import { assertUnchanged, fileOf, identify, referToFile, type FileIdentity } from './file.ts';
 import { node, type ObjectKind, type Rebuild } from './object.ts';
 import {
-  closeMapping, isBlocker, MAP, mappingBase, mappingFields, restartMapping, vmaBlocker, type MappingBase, type VmaKind,
+  closeMapping, isBlocker, MAP, mappingBase, mappingFields, restartMapping, vmaBlocker, type MappingBase, type MappingFields, type VmaKind,
 } from './vma.ts'; // prettier-ignore
 
 export interface FileMapping extends MappingBase {
@@ -16,7 +16,7 @@ export interface FileMapping extends MappingBase {
   readonly offset: bigint;
 }
 
-export const fileMappingFields = { ...mappingFields, file: s.objref('file'), offset: s.hex(s.u64()) } satisfies Fields;
+export const fileMappingFields: MappingFields & { readonly file: Schema<number>; readonly offset: Schema<bigint> } = { ...mappingFields, file: s.objref('file'), offset: s.hex(s.u64()) };
 
 const record: RecordKind<FileMapping> = defineKind<FileMapping>({
   tag: 0x22,

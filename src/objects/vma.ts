@@ -2,8 +2,7 @@
  * What all mappings have in common. A mapping is made writable while its pages arrive and gets its own protection,
  * advice and lock when its record closes.
  */
-import type { Fields } from '../image/schema.ts';
-import { s } from '../image/schema.ts';
+import { s, type OptionalField, type Schema } from '../image/schema.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
 import type { PageRuns } from '../linux/pagemap.ts';
 import type { Blocker } from '../errors.ts';
@@ -15,6 +14,16 @@ export interface VmaKind {
   /** The record of the mapping, with those of the objects it refers to before it; or why it cannot be carried. */
   collect(vma: SmapsVma, collection: Collection, runs: PageRuns): ImageNode[] | Blocker;
 }
+
+/** The schema of {@link MappingBase}, to be spread into that of a kind. */
+export type MappingFields = {
+  readonly start: Schema<bigint>;
+  readonly end: Schema<bigint>;
+  readonly protection: Schema<string>;
+  readonly advice: Schema<readonly string[]>;
+  readonly locked: OptionalField<boolean>;
+  readonly stored: Schema<number>;
+};
 
 export interface MappingBase {
   readonly start: bigint;
@@ -46,14 +55,14 @@ const adviceOfFlag: Readonly<Record<string, readonly [name: string, number: numb
 /** Flags that need nothing or are brought back by mmap itself. */
 const ordinaryFlags = new Set(['rd', 'wr', 'ex', 'sh', 'mr', 'mw', 'me', 'ms', 'gd', 'ac', 'nr', 'sd', 'lo']);
 
-export const mappingFields = {
+export const mappingFields: MappingFields = {
   start: s.hex(s.u64()),
   end: s.hex(s.u64()),
   protection: s.text(4),
   advice: s.array(s.text(32), 32),
   locked: s.optional(s.bool()),
   stored: s.uint(),
-} satisfies Fields;
+};
 
 /** The common fields, or the flag that stands in the way. */
 export function mappingBase(vma: SmapsVma, runs: PageRuns): MappingBase | Blocker {

@@ -15,7 +15,7 @@ const pageSize = 4096;
 const MAY_FAIL = 1n;
 
 /** Size of the area in the task: a page of code, then room for tables and their data. */
-export const areaSize = 1024 * 1024;
+export const areaSize = 0x100000;
 
 interface Entry {
   readonly name: SyscallName;

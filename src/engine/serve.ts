@@ -1,0 +1,2 @@
+/** The engine of the API. */
+export async function main(): Promise<void> {}
