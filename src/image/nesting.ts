@@ -73,7 +73,8 @@ export class SharedObjects {
   readonly check = (objref: number, kinds: readonly string[]): string | undefined => {
     const kind = this.#kinds.get(objref);
     if (kind === undefined) return `refers to object ${objref}, which does not stand before it`;
-    if (kinds.length > 0 && !kinds.includes(kind.name)) return `refers to object ${objref}, a ${kind.name} and no ${kinds.join(' or ')}`;
+    if (kinds.length > 0 && !kinds.includes(kind.name))
+      return `refers to object ${objref}, a ${kind.name} and no ${kinds.join(' or ')}`;
     return undefined;
   };
 }

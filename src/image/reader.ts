@@ -74,7 +74,13 @@ export class ImageReader {
   }
 
   #close(header: RecordHeader, offset: number): CloseEvent | undefined {
-    if (header.flags !== 0 || header.objref !== 0 || header.payloadLength !== 0 || header.dataLength !== 0 || header.payloadCrc !== 0) {
+    if (
+      header.flags !== 0 ||
+      header.objref !== 0 ||
+      header.payloadLength !== 0 ||
+      header.dataLength !== 0 ||
+      header.payloadCrc !== 0
+    ) {
       throw new ImageError('An END record has content', offset);
     }
     const kind = this.#nesting.leave();
@@ -156,9 +162,11 @@ export class ImageReader {
     if (tail.records !== this.#records) {
       throw new ImageError(`The tail counts ${tail.records} records, there are ${this.#records}`, offset, 'tail.records');
     }
-    if (tail.bytes !== offset) throw new ImageError(`The tail counts ${tail.bytes} bytes, there are ${offset}`, offset, 'tail.bytes');
+    if (tail.bytes !== offset)
+      throw new ImageError(`The tail counts ${tail.bytes} bytes, there are ${offset}`, offset, 'tail.bytes');
     const digest = this.#digest.digest();
-    if (!digest.equals(tail.digest)) throw new ImageError('The digest in the tail does not match the image', offset, 'tail.digest');
+    if (!digest.equals(tail.digest))
+      throw new ImageError('The digest in the tail does not match the image', offset, 'tail.digest');
   }
 
   *#readData(header: RecordHeader, dataOffset: number): Generator<ReadRequest, Uint8Array | undefined, number> {
@@ -203,7 +211,8 @@ export class ImageReader {
       });
     }
     const container = (header.flags & flagOpen) !== 0;
-    if (container && header.dataLength > 0) throw new ImageError(`A record of unknown kind ${tag} has both data and content`, offset);
+    if (container && header.dataLength > 0)
+      throw new ImageError(`A record of unknown kind ${tag} has both data and content`, offset);
     return defineKind({
       tag: header.tag,
       name: `unknown-${tag}`,
