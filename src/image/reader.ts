@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { ImageError } from '../errors.ts';
 import { decodeCbor } from './cbor.ts';
 import type { CloseEvent, ImageEvent, RecordEvent } from './events.ts';
-import { decodeHeader, decodePreamble, defaultLimits, flagIgnorable, flagOpen, headerSize } from './framing.ts';
+import { dataAlignment, decodeHeader, decodePreamble, defaultLimits, flagIgnorable, flagOpen, headerSize } from './framing.ts';
 import { type ImageLimits, paddingAt, preambleSize, type RecordHeader } from './framing.ts';
 import { type Head, headKind } from './head.ts';
 import { defineKind, endTag, type RecordKind } from './kind.ts';
@@ -150,9 +150,7 @@ export class ImageReader {
 
   /** The rules of the format's own records, which a schema cannot tell. */
   #checkMeaning(kind: RecordKind, value: unknown, offset: number): void {
-    if (kind === headKind && (value as Head).revision !== this.#revision) {
-      throw new ImageError('Head and preamble name different revisions', offset, 'head.revision');
-    }
+    if (kind === headKind) this.#checkHead(value as Head, offset);
     if (kind === errorKind) {
       const message = printable((value as Failure).message, 2000);
       throw new ImageError(`The image is not whole, its checkpoint failed: ${message}`, offset);
@@ -167,6 +165,14 @@ export class ImageReader {
     const digest = this.#digest.digest();
     if (!digest.equals(tail.digest))
       throw new ImageError('The digest in the tail does not match the image', offset, 'tail.digest');
+  }
+
+  #checkHead(head: Head, offset: number): void {
+    const { revision, pageSize } = head;
+    if (revision !== this.#revision) throw new ImageError('Head and preamble name different revisions', offset, 'head.revision');
+    if (pageSize < dataAlignment || (pageSize & (pageSize - 1)) !== 0) {
+      throw new ImageError(`${pageSize} is no page size`, offset, 'head.pageSize');
+    }
   }
 
   *#readData(header: RecordHeader, dataOffset: number): Generator<ReadRequest, Uint8Array | undefined, number> {
