@@ -71,11 +71,16 @@ export function encodePreamble(revision: number = currentRevision): Uint8Array {
   return bytes;
 }
 
+/** An ImageError when these, even if they are fewer than a preamble, cannot be the first bytes of an image. */
+export function checkMagic(bytes: Uint8Array): void {
+  const wrong = bytes.subarray(0, magic.length).some((byte, index) => byte !== magic[index]);
+  if (wrong) throw new ImageError('Not a Stasis image: the magic bytes are missing', 0);
+}
+
 /** The revision of the image, or an ImageError when these are not the first bytes of one that we can read. */
 export function decodePreamble(bytes: Uint8Array): number {
   const view = viewOf(bytes);
-  if (magic.some((byte, index) => bytes[index] !== byte))
-    throw new ImageError('Not a Stasis image: the magic bytes are missing', 0);
+  checkMagic(bytes);
   if (crc32(bytes.subarray(0, 12)) !== view.getUint32(12, true)) {
     throw new ImageError('The first 16 bytes of the image are damaged: their checksum does not match', 0);
   }

@@ -3,10 +3,19 @@ import { crc32 } from 'node:zlib';
 import { ImageError } from '../errors.ts';
 import { decodeCbor } from './cbor.ts';
 import type { CloseEvent, ImageEvent, RecordEvent } from './events.ts';
-import { dataAlignment, decodeHeader, decodePreamble, defaultLimits, flagIgnorable, flagOpen, headerSize } from './framing.ts';
+import {
+  checkMagic,
+  dataAlignment,
+  decodeHeader,
+  decodePreamble,
+  defaultLimits,
+  flagIgnorable,
+  flagOpen,
+  headerSize,
+} from './framing.ts';
 import { type ImageLimits, paddingAt, preambleSize, type RecordHeader } from './framing.ts';
 import { type Head, headKind } from './head.ts';
-import { defineKind, endTag, type RecordKind } from './kind.ts';
+import { defineKind, endTag, firstFreeTag, type RecordKind } from './kind.ts';
 import type { KindTable } from './kind-table.ts';
 import { Nesting, SharedObjects } from './nesting.ts';
 import { readingPath } from './path.ts';
@@ -60,7 +69,9 @@ export class ImageReader {
   /** The events of the whole image; can be run once. */
   *events(): ImageSteps {
     const preamble = new Uint8Array(preambleSize);
-    yield* this.#fill(preamble);
+    const filled = yield preamble;
+    if (filled > 0) checkMagic(preamble.subarray(0, filled)); // a short file of another type is no image cut off
+    this.#checkFilled(preamble, filled);
     this.#revision = decodePreamble(preamble);
     this.#digest.update(preamble);
     while (!this.#nesting.ended) {
@@ -92,7 +103,8 @@ export class ImageReader {
   }
 
   *#enter(header: RecordHeader, offset: number): Generator<ReadRequest, RecordEvent | undefined, number> {
-    const known = this.#unknownDepth > 0 ? undefined : this.#kinds.byTag(header.tag);
+    // Inside a container of an unknown kind every kind is unknown, but for those of the format itself.
+    const known = this.#unknownDepth > 0 && header.tag >= firstFreeTag ? undefined : this.#kinds.byTag(header.tag);
     const kind = known ?? this.#unknownKind(header, offset);
     const depth = this.#nesting.depth;
     this.#checkFrame(kind, header, offset);
@@ -225,13 +237,16 @@ export class ImageReader {
       schema: s.any(),
       container,
       data: header.dataLength > 0,
-      ignorable: true,
+      ignorable: (header.flags & flagIgnorable) !== 0,
       parents: [this.#nesting.place],
     });
   }
 
   *#fill(into: Uint8Array): Generator<ReadRequest, void, number> {
-    const filled = yield into;
+    this.#checkFilled(into, yield into);
+  }
+
+  #checkFilled(into: Uint8Array, filled: number): void {
     if (filled < into.length) {
       const at = this.#offset + filled;
       throw new ImageError(at === 0 ? 'The image is empty' : 'The image is cut off: it ends without its tail record', at);

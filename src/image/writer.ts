@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor, maxCborItems } from './cbor.ts';
 import {
   dataAlignment,
   defaultLimits,
@@ -123,6 +123,8 @@ export class ImageWriter {
     const payload = encodeCbor(kind.schema.encode(value, writingPath(kind.name, this.#objects.check)));
     if (payload.length > defaultLimits.payload)
       throw new TypeError(`${payload.length} bytes of payload in a ${kind.name} record`);
+    // What a reader would refuse is not written; smaller payloads cannot hold too much.
+    if (payload.length > maxCborItems) decodeCbor(payload);
     if (objref > defaultLimits.objref) throw new TypeError(`Objref ${objref} of a ${kind.name} record is too high`);
     const refused = (objref === 0 ? undefined : this.#objects.taken(objref, kind)) ?? this.#nesting.enter(kind);
     if (refused !== undefined) throw new TypeError(refused);
