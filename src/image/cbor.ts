@@ -18,6 +18,7 @@ const decodeOptions = {
   strict: true,
   allowIndefinite: false,
   allowUndefined: false,
+  allowBigInt: true,
   allowInfinity: false,
   allowNaN: false,
   useMaps: true,

@@ -71,10 +71,16 @@ export function encodePreamble(revision: number = currentRevision): Uint8Array {
   return bytes;
 }
 
+/** An ImageError when these, even if they are fewer than a preamble, cannot be the first bytes of an image. */
+export function checkMagic(bytes: Uint8Array): void {
+  const wrong = bytes.subarray(0, magic.length).some((byte, index) => byte !== magic[index]);
+  if (wrong) throw new ImageError('Not a Stasis image: the magic bytes are missing', 0);
+}
+
 /** The revision of the image, or an ImageError when these are not the first bytes of one that we can read. */
 export function decodePreamble(bytes: Uint8Array): number {
   const view = viewOf(bytes);
-  if (magic.some((byte, index) => bytes[index] !== byte)) throw new ImageError('Not a Stasis image: the magic bytes are missing', 0);
+  checkMagic(bytes);
   if (crc32(bytes.subarray(0, 12)) !== view.getUint32(12, true)) {
     throw new ImageError('The first 16 bytes of the image are damaged: their checksum does not match', 0);
   }
@@ -119,8 +125,10 @@ export function decodeHeader(bytes: Uint8Array, offset: number, limits: ImageLim
   };
   if ((header.flags & ~knownFlags) !== 0) fail(`A record has unknown flags ${hex(header.flags)}`);
   if (view.getUint32(24, true) !== 0) fail('A record header has a reserved field that is not zero');
-  if (header.payloadLength > limits.payload) fail(`A record has ${header.payloadLength} bytes of payload, at most ${limits.payload} are allowed`);
-  if (header.dataLength > limits.data) fail(`A record has ${header.dataLength} bytes of data, at most ${limits.data} are allowed`);
+  if (header.payloadLength > limits.payload)
+    fail(`A record has ${header.payloadLength} bytes of payload, at most ${limits.payload} are allowed`);
+  if (header.dataLength > limits.data)
+    fail(`A record has ${header.dataLength} bytes of data, at most ${limits.data} are allowed`);
   if (header.objref > limits.objref) fail(`A record has objref ${header.objref}, at most ${limits.objref} is allowed`);
   if (header.dataLength === 0 && header.dataCrc !== 0) fail('A record without data has a data checksum');
   return header;

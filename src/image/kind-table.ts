@@ -11,7 +11,8 @@ export class KindTable {
 
   constructor(kinds: readonly RecordKind[]) {
     const early = kinds.find((kind) => kind.tag < firstFreeTag);
-    if (early !== undefined) throw new TypeError(`Kind ${early.name} has tag ${early.tag}, below ${firstFreeTag} belongs to the format`);
+    if (early !== undefined)
+      throw new TypeError(`Kind ${early.name} has tag ${early.tag}, below ${firstFreeTag} belongs to the format`);
     this.kinds = [...ownKinds, ...kinds];
     this.#byTag = new Map(this.kinds.map((kind) => [kind.tag, kind]));
     const byName = new Map(this.kinds.map((kind) => [kind.name, kind]));

@@ -8,7 +8,7 @@ export const firstFreeTag = 16;
 export const endTag = 0xffff;
 
 /** A kind of record: its number in the format, its payload and where it may stand. Names and tags are never reused. */
-export interface RecordKind<T = any> {
+export interface RecordKind<T = unknown> {
   readonly tag: number;
   readonly name: string;
   readonly schema: Schema<T>;

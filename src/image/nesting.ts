@@ -31,20 +31,18 @@ export class Nesting {
     return this.#ended;
   }
 
-  /** Enters a record; answers with what is wrong when it may not stand here. */
+  /** Enters a record; answers with what is wrong, and stays as it was, when it may not stand here. */
   enter(kind: RecordKind): string | undefined {
     if (this.#ended) return `A ${kind.name} record stands behind the end of the image`;
     if (!this.#started && kind !== headKind) return `The image begins with a ${kind.name} record instead of its head`;
     if (this.#started && kind === headKind) return 'A second head record stands in the image';
-    this.#started = true;
-    this.#ended = kind === tailKind || kind === errorKind;
     const parent = this.place;
     // An image can fail anywhere.
     if (kind !== errorKind && !kind.parents.includes(parent)) return `A ${kind.name} record cannot stand in ${parent}`;
-    if (kind.container) {
-      if (this.#open.length >= this.#maxDepth) return `Records are nested deeper than ${this.#maxDepth}`;
-      this.#open.push(kind);
-    }
+    if (kind.container && this.#open.length >= this.#maxDepth) return `Records are nested deeper than ${this.#maxDepth}`;
+    this.#started = true;
+    this.#ended = kind === tailKind || kind === errorKind;
+    if (kind.container) this.#open.push(kind);
     return undefined;
   }
 
@@ -73,7 +71,8 @@ export class SharedObjects {
   readonly check = (objref: number, kinds: readonly string[]): string | undefined => {
     const kind = this.#kinds.get(objref);
     if (kind === undefined) return `refers to object ${objref}, which does not stand before it`;
-    if (kinds.length > 0 && !kinds.includes(kind.name)) return `refers to object ${objref}, a ${kind.name} and no ${kinds.join(' or ')}`;
+    if (kinds.length > 0 && !kinds.includes(kind.name))
+      return `refers to object ${objref}, a ${kind.name} and no ${kinds.join(' or ')}`;
     return undefined;
   };
 }

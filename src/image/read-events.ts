@@ -38,7 +38,7 @@ function pass(source: ByteSource, bytes: number): void {
     return;
   }
   const scratch = new Uint8Array(Math.min(bytes, skipBufferSize));
-  for (let left = bytes; left > 0; ) {
+  for (let left = bytes; left > 0;) {
     const count = source.read(scratch.subarray(0, Math.min(left, scratch.length)));
     if (count === 0) return; // the next read says so
     left -= count;

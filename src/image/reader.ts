@@ -3,10 +3,19 @@ import { crc32 } from 'node:zlib';
 import { ImageError } from '../errors.ts';
 import { decodeCbor } from './cbor.ts';
 import type { CloseEvent, ImageEvent, RecordEvent } from './events.ts';
-import { decodeHeader, decodePreamble, defaultLimits, flagIgnorable, flagOpen, headerSize } from './framing.ts';
+import {
+  checkMagic,
+  dataAlignment,
+  decodeHeader,
+  decodePreamble,
+  defaultLimits,
+  flagIgnorable,
+  flagOpen,
+  headerSize,
+} from './framing.ts';
 import { type ImageLimits, paddingAt, preambleSize, type RecordHeader } from './framing.ts';
 import { type Head, headKind } from './head.ts';
-import { defineKind, endTag, type RecordKind } from './kind.ts';
+import { defineKind, endTag, firstFreeTag, type RecordKind } from './kind.ts';
 import type { KindTable } from './kind-table.ts';
 import { Nesting, SharedObjects } from './nesting.ts';
 import { readingPath } from './path.ts';
@@ -60,7 +69,9 @@ export class ImageReader {
   /** The events of the whole image; can be run once. */
   *events(): ImageSteps {
     const preamble = new Uint8Array(preambleSize);
-    yield* this.#fill(preamble);
+    const filled = yield preamble;
+    if (filled > 0) checkMagic(preamble.subarray(0, filled)); // a short file of another type is no image cut off
+    this.#checkFilled(preamble, filled);
     this.#revision = decodePreamble(preamble);
     this.#digest.update(preamble);
     while (!this.#nesting.ended) {
@@ -74,7 +85,13 @@ export class ImageReader {
   }
 
   #close(header: RecordHeader, offset: number): CloseEvent | undefined {
-    if (header.flags !== 0 || header.objref !== 0 || header.payloadLength !== 0 || header.dataLength !== 0 || header.payloadCrc !== 0) {
+    if (
+      header.flags !== 0 ||
+      header.objref !== 0 ||
+      header.payloadLength !== 0 ||
+      header.dataLength !== 0 ||
+      header.payloadCrc !== 0
+    ) {
       throw new ImageError('An END record has content', offset);
     }
     const kind = this.#nesting.leave();
@@ -86,7 +103,8 @@ export class ImageReader {
   }
 
   *#enter(header: RecordHeader, offset: number): Generator<ReadRequest, RecordEvent | undefined, number> {
-    const known = this.#unknownDepth > 0 ? undefined : this.#kinds.byTag(header.tag);
+    // Inside a container of an unknown kind every kind is unknown, but for those of the format itself.
+    const known = this.#unknownDepth > 0 && header.tag >= firstFreeTag ? undefined : this.#kinds.byTag(header.tag);
     const kind = known ?? this.#unknownKind(header, offset);
     const depth = this.#nesting.depth;
     this.#checkFrame(kind, header, offset);
@@ -144,9 +162,7 @@ export class ImageReader {
 
   /** The rules of the format's own records, which a schema cannot tell. */
   #checkMeaning(kind: RecordKind, value: unknown, offset: number): void {
-    if (kind === headKind && (value as Head).revision !== this.#revision) {
-      throw new ImageError('Head and preamble name different revisions', offset, 'head.revision');
-    }
+    if (kind === headKind) this.#checkHead(value as Head, offset);
     if (kind === errorKind) {
       const message = printable((value as Failure).message, 2000);
       throw new ImageError(`The image is not whole, its checkpoint failed: ${message}`, offset);
@@ -156,9 +172,19 @@ export class ImageReader {
     if (tail.records !== this.#records) {
       throw new ImageError(`The tail counts ${tail.records} records, there are ${this.#records}`, offset, 'tail.records');
     }
-    if (tail.bytes !== offset) throw new ImageError(`The tail counts ${tail.bytes} bytes, there are ${offset}`, offset, 'tail.bytes');
+    if (tail.bytes !== offset)
+      throw new ImageError(`The tail counts ${tail.bytes} bytes, there are ${offset}`, offset, 'tail.bytes');
     const digest = this.#digest.digest();
-    if (!digest.equals(tail.digest)) throw new ImageError('The digest in the tail does not match the image', offset, 'tail.digest');
+    if (!digest.equals(tail.digest))
+      throw new ImageError('The digest in the tail does not match the image', offset, 'tail.digest');
+  }
+
+  #checkHead(head: Head, offset: number): void {
+    const { revision, pageSize } = head;
+    if (revision !== this.#revision) throw new ImageError('Head and preamble name different revisions', offset, 'head.revision');
+    if (pageSize < dataAlignment || (pageSize & (pageSize - 1)) !== 0) {
+      throw new ImageError(`${pageSize} is no page size`, offset, 'head.pageSize');
+    }
   }
 
   *#readData(header: RecordHeader, dataOffset: number): Generator<ReadRequest, Uint8Array | undefined, number> {
@@ -203,20 +229,24 @@ export class ImageReader {
       });
     }
     const container = (header.flags & flagOpen) !== 0;
-    if (container && header.dataLength > 0) throw new ImageError(`A record of unknown kind ${tag} has both data and content`, offset);
+    if (container && header.dataLength > 0)
+      throw new ImageError(`A record of unknown kind ${tag} has both data and content`, offset);
     return defineKind({
       tag: header.tag,
       name: `unknown-${tag}`,
       schema: s.any(),
       container,
       data: header.dataLength > 0,
-      ignorable: true,
+      ignorable: (header.flags & flagIgnorable) !== 0,
       parents: [this.#nesting.place],
     });
   }
 
   *#fill(into: Uint8Array): Generator<ReadRequest, void, number> {
-    const filled = yield into;
+    this.#checkFilled(into, yield into);
+  }
+
+  #checkFilled(into: Uint8Array, filled: number): void {
     if (filled < into.length) {
       const at = this.#offset + filled;
       throw new ImageError(at === 0 ? 'The image is empty' : 'The image is cut off: it ends without its tail record', at);

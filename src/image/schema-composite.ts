@@ -16,7 +16,7 @@ export function arrayOf<T>(item: Schema<T>, max: number): Schema<readonly T[]> {
   };
 }
 
-export function tupleOf<const S extends readonly Schema<any>[]>(...items: S): Schema<TupleValue<S>> {
+export function tupleOf<const S extends readonly Schema<unknown>[]>(...items: S): Schema<TupleValue<S>> {
   const check = (value: unknown, path: FieldPath): readonly unknown[] => {
     if (!Array.isArray(value)) return path.fail(`expected an array of ${items.length}, found ${typeName(value)}`);
     if (value.length !== items.length) return path.fail(`${value.length} items, exactly ${items.length} are expected`);

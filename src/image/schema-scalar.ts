@@ -9,7 +9,8 @@ function checked<T>(shape: Shape, check: (value: unknown, path: FieldPath) => T)
 
 export function integers(min: number, max: number): Schema<number> {
   return checked({ type: min === 0 ? 'uint' : 'int', max }, (value, path) => {
-    if (typeof value !== 'number' || !Number.isSafeInteger(value)) return path.fail(`expected a number, found ${typeName(value)}`);
+    if (typeof value !== 'number' || !Number.isSafeInteger(value))
+      return path.fail(`expected a number, found ${typeName(value)}`);
     if (value < min || value > max) return path.fail(`${value} is not within ${min} and ${max}`);
     return value + 0; // -0 becomes 0
   });

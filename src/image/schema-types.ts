@@ -34,9 +34,9 @@ export interface OptionalField<T> {
   readonly schema: Schema<T>;
 }
 
-export type Fields = Readonly<Record<string, Schema<any> | OptionalField<any>>>;
+export type Fields = Readonly<Record<string, Schema<unknown> | OptionalField<unknown>>>;
 
-type OptionalNames<F extends Fields> = { [K in keyof F]: F[K] extends OptionalField<any> ? K : never }[keyof F];
+type OptionalNames<F extends Fields> = { [K in keyof F]: F[K] extends OptionalField<unknown> ? K : never }[keyof F];
 
 /** Turns an intersection into one readable object type. */
 type Flat<T> = { [K in keyof T]: T[K] };
@@ -47,4 +47,4 @@ export type RecordValue<F extends Fields> = Flat<
   }
 >;
 
-export type TupleValue<S extends readonly Schema<any>[]> = { readonly [I in keyof S]: Infer<S[I]> };
+export type TupleValue<S extends readonly Schema<unknown>[]> = { readonly [I in keyof S]: Infer<S[I]> };

@@ -33,7 +33,7 @@ interface Combinators {
   objref(...kinds: readonly string[]): Schema<number>;
   array<T>(item: Schema<T>, max: number): Schema<readonly T[]>;
   /** Exactly these values in this order. */
-  tuple<const S extends readonly Schema<any>[]>(...items: S): Schema<TupleValue<S>>;
+  tuple<const S extends readonly Schema<unknown>[]>(...items: S): Schema<TupleValue<S>>;
   /** Named fields. Fields that the schema does not name are kept, see {@link unknownFieldsOf}, and written again. */
   record<const F extends Fields>(fields: F): Schema<RecordValue<F>>;
   /** Marks a field of a record that may be absent. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { encodeCbor } from './cbor.ts';
+import { decodeCbor, encodeCbor, maxCborItems } from './cbor.ts';
 import {
   dataAlignment,
   defaultLimits,
@@ -68,7 +68,8 @@ export class ImageWriter {
 
   /** Writes a record that has no others inside it and no data. */
   write<T>(kind: RecordKind<T>, value: T, objref = 0): void {
-    if (kind.container || kind.data) throw new TypeError(`A ${kind.name} record is written with ${kind.container ? 'open' : 'data'}()`);
+    if (kind.container || kind.data)
+      throw new TypeError(`A ${kind.name} record is written with ${kind.container ? 'open' : 'data'}()`);
     this.#record(kind, value, objref, noBytes, 0);
   }
 
@@ -91,7 +92,8 @@ export class ImageWriter {
    */
   data<T>(kind: RecordKind<T>, value: T, data: Uint8Array, crc: number = crc32(data)): void {
     if (!kind.data) throw new TypeError(`A ${kind.name} record has no data`);
-    if (data.length > defaultLimits.data) throw new TypeError(`${data.length} bytes of data in one record, at most ${defaultLimits.data}`);
+    if (data.length > defaultLimits.data)
+      throw new TypeError(`${data.length} bytes of data in one record, at most ${defaultLimits.data}`);
     this.#record(kind, value, 0, data, crc);
   }
 
@@ -119,7 +121,10 @@ export class ImageWriter {
   #record<T>(kind: RecordKind<T>, value: T, objref: number, data: Uint8Array, dataCrc: number): void {
     this.#assertWriting();
     const payload = encodeCbor(kind.schema.encode(value, writingPath(kind.name, this.#objects.check)));
-    if (payload.length > defaultLimits.payload) throw new TypeError(`${payload.length} bytes of payload in a ${kind.name} record`);
+    if (payload.length > defaultLimits.payload)
+      throw new TypeError(`${payload.length} bytes of payload in a ${kind.name} record`);
+    // What a reader would refuse is not written; smaller payloads cannot hold too much.
+    if (payload.length > maxCborItems) decodeCbor(payload);
     if (objref > defaultLimits.objref) throw new TypeError(`Objref ${objref} of a ${kind.name} record is too high`);
     const refused = (objref === 0 ? undefined : this.#objects.taken(objref, kind)) ?? this.#nesting.enter(kind);
     if (refused !== undefined) throw new TypeError(refused);
@@ -131,7 +136,15 @@ export class ImageWriter {
   #frame(tag: number, flags: number, objref: number, payload: Uint8Array, data: Uint8Array, dataCrc: number): void {
     const room = headerSize + payload.length;
     const start = this.#stage(room);
-    const header = { tag, flags, objref, payloadLength: payload.length, dataLength: data.length, payloadCrc: crc32(payload), dataCrc };
+    const header = {
+      tag,
+      flags,
+      objref,
+      payloadLength: payload.length,
+      dataLength: data.length,
+      payloadCrc: crc32(payload),
+      dataCrc,
+    };
     encodeHeader(this.#staging, start, header);
     this.#offset += room;
     this.#records++;
@@ -173,6 +186,7 @@ export class ImageWriter {
   }
 
   #assertWriting(): void {
-    if (this.#state !== 'writing') throw new Error(this.#state === 'ended' ? 'The image has ended' : 'The image was cut off by a failed write');
+    if (this.#state !== 'writing')
+      throw new Error(this.#state === 'ended' ? 'The image has ended' : 'The image was cut off by a failed write');
   }
 }
