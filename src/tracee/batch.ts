@@ -157,7 +157,7 @@ export class Area {
     const { architecture } = this.tracee;
     this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls[name], parameters));
     this.tracee.resumeToSyscallStop();
-    this.tracee.interrupt();
+    this.tracee.interruptCall();
     return architecture.result(this.tracee.getRegisters());
   }
 

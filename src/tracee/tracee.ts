@@ -44,6 +44,17 @@ export class Tracee implements Disposable {
   /** Stops the task wherever it is. Says whether it already was in a group stop (SIGSTOP, ^Z). */
   interrupt(): { groupStop: boolean } {
     mustPtrace(PTRACE.INTERRUPT, this.tid, `Cannot interrupt ${this.tid}`);
+    return this.#waitForInterrupt();
+  }
+
+  /** From the entry of a system call: lets the call begin and be interrupted at once. */
+  interruptCall(): void {
+    mustPtrace(PTRACE.INTERRUPT, this.tid, `Cannot interrupt ${this.tid}`);
+    this.resume(PTRACE.CONT);
+    this.#waitForInterrupt();
+  }
+
+  #waitForInterrupt(): { groupStop: boolean } {
     for (;;) {
       const status = this.#waitAtMost(stopTimeout);
       if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) return { groupStop: status.signal !== 5 };
