@@ -137,6 +137,7 @@ const spawnStopped: Birth = (path, systemCalls) => {
   table.blockSignals();
   const gate = table.gate();
   table.add('setsid', []);
+  table.inherit(0, 1, 2);
   const supervision = systemCalls ? superviseSpawned(table) : undefined;
   table.execute(path, [path], []);
   const pid = table.start();
@@ -187,6 +188,7 @@ class Helper {
       else table.add('dup3', [source.fd, image, 0]);
     }
     table.add('dup3', [write, orders, 0]);
+    table.inherit(2);
     silence(table, 0);
     silence(table, 1);
     table.unblockSignals();

@@ -62,19 +62,22 @@ const RLIMIT_NOFILE = 7;
 const SIGPIPE = 13;
 
 /**
- * Node ignores SIGPIPE, sets all other signals to their default action and raises the soft limit of open files; the
- * program shall find what our caller had. bin/stasis notes it in the environment.
+ * Node ignores SIGPIPE, sets all other signals to their default action, raises the soft limit of open files and marks the
+ * descriptors that it inherited close-on-exec; the program shall find what our caller had. bin/stasis notes it in the environment.
  */
 export function undoNode(): void {
-  const { STASIS_NOFILE: files, STASIS_SIGIGN: ignored } = process.env;
+  const { STASIS_NOFILE: files, STASIS_SIGIGN: ignored, STASIS_FDS: inherited = '0 1 2' } = process.env;
   delete process.env['STASIS_NOFILE'];
   delete process.env['STASIS_SIGIGN'];
+  delete process.env['STASIS_FDS'];
   const memory = LocalMemory.scratch('undo', 4096);
   if (files !== undefined && /^\d+$/.test(files)) {
     syscall('prlimit64', 0, RLIMIT_NOFILE, 0, memory.address);
     memory.view.setBigUint64(0, BigInt(files), true);
     syscall('prlimit64', 0, RLIMIT_NOFILE, memory.address, 0);
   }
+  const F_SETFD = 2;
+  for (const fd of inherited.split(' ')) if (/^\d+$/.test(fd)) syscall('fcntl', Number(fd), F_SETFD, 0);
   const mask = ignored !== undefined && /^[0-9a-f]{1,16}$/i.test(ignored) ? BigInt(`0x${ignored}`) : 0n;
   const SIG_IGN = 1n;
   for (let signal = 1; signal <= 64; signal++) {

@@ -176,7 +176,7 @@ function errnoOf(error: unknown): number {
     case 'VANISHED':
       return errno.ESRCH;
     case 'IMAGE':
-      return /ends without|ended|truncated/i.test(error.message) ? errno.EPIPE : errno.EINVAL;
+      return /\bends?\b|ended|empty|truncated/i.test(error.message) ? errno.EPIPE : errno.EINVAL;
     case 'USAGE':
       return errno.EINVAL;
     default:

@@ -22,6 +22,7 @@ function addSupervisor(table: SpawnTable, pid: number, listener: number): { setL
   const clear = table.add('fcntl', [listener, F_SETFD, 0]);
   const move = table.add('dup3', [listener, listenerFd, 0], true); // fails when it is that already
   table.add('setsid', []);
+  table.inherit(2);
   silence(table, 0);
   silence(table, 1);
   table.unblockSignals();

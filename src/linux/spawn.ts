@@ -74,6 +74,12 @@ export class SpawnTable {
     this.add('rt_sigprocmask', [SIG_SETMASK, this.bytes(new Uint8Array(8).fill(0xff)), 0, 8]);
   }
 
+  /** The process keeps these of our descriptors. Node marks all that it finds at its start close-on-exec. */
+  inherit(...fds: readonly number[]): void {
+    const F_SETFD = 2;
+    for (const fd of fds) this.add('fcntl', [fd, F_SETFD, 0], true);
+  }
+
   unblockSignals(): void {
     const SIG_SETMASK = 2;
     this.add('rt_sigprocmask', [SIG_SETMASK, this.bytes(new Uint8Array(8)), 0, 8]);
