@@ -14,8 +14,6 @@ const strangers: Partial<Record<Room, Room>> = { linux: 'image' };
 const confined: Record<string, Room> = {
   koffi: 'linux',
   cborg: 'image',
-  commander: 'cli',
-  '@commander-js/extra-typings': 'cli',
 };
 /** image/ is pure: it runs without Linux, without root, on any machine. */
 const pureBuiltins = new Set(['node:zlib', 'node:crypto']);
@@ -33,9 +31,10 @@ function roomOf(file: string): Room {
   return room ?? (first.endsWith('.ts') ? 'stories' : assert.fail(`src/${first}/ is no known room`));
 }
 
+/** Static and dynamic imports, and `createRequire(…)('…')`. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(source, file), 'utf8');
-  const statements = text.matchAll(/^(?:import|export)\b[^;]*?\bfrom '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm);
+  const statements = text.matchAll(/^(?:import|export)\b[^;]*?\bfrom '([^']+)'|^import '([^']+)'|(?:\bimport|\))\('([^']+)'\)/gm);
   return [...statements].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
 }
 

@@ -30,8 +30,8 @@ const totals = { passed: 0, failed: 0, skipped: 0 };
 let fileCount = 0;
 
 console.log(`Node ${nodeVersion}`);
+installNeeds();
 for (const kind of options.kinds) {
-  if (kind === 'process') installNeeds();
   const { directory, recursive, jobs } = kinds[kind];
   await runAll(listFiles(directory, recursive), options.jobs ?? jobs);
 }
