@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
   const long first = checkpoint(0, image, 0);
   check(first > 0, "checkpoint of oneself by 0: %ld (%s)", first, strerror(errno));
   const long second = checkpoint(getpid(), write_only, 0);
-  check(second == first + 1, "checkpoint of oneself by pid: %ld, must be one more than %ld", second, first);
+  check(second > first, "checkpoint of oneself by pid: %ld, must be more than %ld", second, first);
   check(lseek(image, 0, SEEK_CUR) > 0, "the image's offset did not move");
   check(ftruncate(image, lseek(image, 0, SEEK_CUR) / 2) == 0 && lseek(image, 0, SEEK_SET) == 0, "truncate");
   fails(restart(0, image, 0), EPIPE, "restart from a truncated image");

@@ -36,7 +36,7 @@ static void offset(int fd, off_t wanted, const char *what) {
 
 int main(int argc, char **argv) {
   need(argc == 3, "usage: files GO DIRECTORY");
-  snprintf(directory, sizeof directory, "%s/files", argv[2]);
+  snprintf(directory, sizeof directory, "%s/opened", argv[2]);
   need(mkdir(directory, 0700) == 0, directory);
   for (int i = 0; i < ENTRIES; i++) {
     char name[32];
