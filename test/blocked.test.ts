@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Room, succeeded, type Program } from './harness.ts';
+import { Room, succeeded } from './harness.ts';
+import { type Program } from './program.ts';
 import { lacks } from './needs.ts';
 
 /** An epoll descriptor cannot be carried yet. To be emptied, and this line removed, when it can. */

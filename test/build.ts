@@ -19,7 +19,9 @@ export function build(name: string, flags: readonly string[] = []): string {
   if (fs.existsSync(executable)) return executable;
   fs.mkdirSync(directory, { recursive: true });
   const temporary = `${executable}.${process.pid}`; // several test files may want it at once
-  const result = spawnSync('cc', ['-O2', '-g', '-Wall', '-Wextra', `-I${include}`, ...flags, source, '-o', temporary], { encoding: 'utf8' });
+  const result = spawnSync('cc', ['-O2', '-g', '-Wall', '-Wextra', `-I${include}`, ...flags, source, '-o', temporary], {
+    encoding: 'utf8',
+  });
   if (result.status !== 0) throw new Error(`Cannot compile ${source}: ${result.error?.message ?? result.stderr}`);
   fs.renameSync(temporary, executable);
   return executable;

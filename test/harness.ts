@@ -13,91 +13,16 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from './build.ts';
-import { identify, kill, processState, type Process } from './processes.ts';
+import { identify, kill, type Process } from './processes.ts';
+import { Program, until } from './program.ts';
 
 export const checkout: string = resolve(import.meta.dirname, '..');
 export const commandPath = (name: 'stasis' | 'ckpt' | 'rstr'): string => join(checkout, 'bin', name);
 
-/** Polls until `probe` gives something; says what was awaited, and what `describe` tells, when it does not. */
-export async function until<T>(
-  what: string,
-  probe: () => T | undefined | false | null,
-  { timeoutMs = 20_000, describe = () => '' }: { timeoutMs?: number; describe?: () => string } = {},
-): Promise<T> {
-  const end = performance.now() + timeoutMs;
-  for (;;) {
-    const found = probe();
-    if (found !== undefined && found !== false && found !== null) return found;
-    if (performance.now() > end) throw new Error(`${what} did not happen within ${timeoutMs} ms. ${describe()}`);
-    await sleep(2);
-  }
-}
-
-/** A process that is not a child of this one, with its output in files. */
-export class Program {
-  readonly process: Process;
-  readonly stdoutPath: string;
-  readonly stderrPath: string;
-  /** Present if standard input is a pipe: what is written here arrives there. */
-  readonly stdin: { write(text: string): void } | undefined;
-
-  constructor(process: Process, stdoutPath: string, stderrPath: string, stdin?: { write(text: string): void }) {
-    this.process = process;
-    this.stdoutPath = stdoutPath;
-    this.stderrPath = stderrPath;
-    this.stdin = stdin;
-  }
-
-  get pid(): number {
-    return this.process.pid;
-  }
-
-  get stdout(): string {
-    return fs.readFileSync(this.stdoutPath, 'utf8');
-  }
-
-  get stderr(): string {
-    return fs.existsSync(this.stderrPath) ? fs.readFileSync(this.stderrPath, 'utf8') : '';
-  }
-
-  /** One letter as in /proc/PID/stat; undefined when the process is gone or waits to be reaped. */
-  get state(): string | undefined {
-    return processState(this.process);
-  }
-
-  get alive(): boolean {
-    return this.state !== undefined;
-  }
-
-  describe(): string {
-    return `pid ${this.pid}, state ${this.state ?? 'gone'}, stdout ends with:\n${this.stdout.slice(-2000)}\nstderr:\n${this.stderr}`;
-  }
-
-  line(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpExecArray> {
-    return until(`${pattern} on stdout`, () => pattern.exec(this.stdout), { timeoutMs, describe: () => this.describe() });
-  }
-
-  /** The last word of a test program; throws unless it is PASS. */
-  async passes(timeoutMs = 30_000): Promise<void> {
-    const verdict = () => /^(PASS|FAIL.*|error.*)$/m.exec(this.stdout) ?? (this.alive ? undefined : (['', 'no verdict'] as const));
-    const found = await until('a verdict', verdict, { timeoutMs, describe: () => this.describe() });
-    if (found[1] !== 'PASS') throw new Error(`The program did not pass: ${this.describe()}`);
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    kill(this.process, signal);
-  }
-
-  gone(timeoutMs = 10_000): Promise<true> {
-    return until(`the end of ${this.pid}`, () => !this.alive, { timeoutMs, describe: () => this.describe() });
-  }
-}
-
 export interface StartOptions {
-  /** `null` is /dev/null, `pipe` a real pipe (not the socket pair that child_process makes), else a path. */
-  stdin?: 'null' | 'pipe' | string;
+  /** A path, by default /dev/null; or `pipe` for a real pipe (not the socket pair that child_process makes). */
+  stdin?: string;
   /** Kept when given, so that a restarted program goes on in the file of its former self. */
   stdout?: string;
   cwd?: string;
@@ -181,7 +106,7 @@ export class Room implements Disposable {
     const keep = options.stdout === undefined ? '>' : '>>';
     const become = 'echo $$ > "$PID_FILE.new" && mv "$PID_FILE.new" "$PID_FILE" && unset PID_FILE FEEDER && exec "$@"';
     const run = `sh -c '${become}' sh "$@" ${keep}"${stdout}" 2>"${stderr}"`;
-    let script = `exec ${run} <"${this.inputPath(options.stdin)}"`;
+    let script = `exec ${run} <"${options.stdin ?? '/dev/null'}"`;
     let stdin;
     if (options.stdin === 'pipe') {
       stdin = this.feed(this.path(`${name}.fifo`));
@@ -201,7 +126,7 @@ export class Room implements Disposable {
   async command(name: 'stasis' | 'ckpt' | 'rstr', args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
     const id = `command-${++this.count}`;
     const [outPath, errPath] = [options.stdout ?? this.path(`${id}.out`), this.path(`${id}.err`)];
-    const input = fs.openSync(this.inputPath(options.stdin), 'r');
+    const input = fs.openSync(options.stdin ?? '/dev/null', 'r');
     const output = options.stdoutFd ?? fs.openSync(outPath, 'w');
     const errors = fs.openSync(errPath, 'w');
     const [file, fileArgs] = this.asCaller([commandPath(name), ...args]);
@@ -259,10 +184,6 @@ export class Room implements Disposable {
     for (const process of this.processes) kill(process, 'SIGKILL');
     for (const fd of this.fds) fs.closeSync(fd);
     fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
-  }
-
-  private inputPath(stdin: string | undefined): string {
-    return stdin === undefined || stdin === 'null' ? '/dev/null' : stdin;
   }
 
   /** A fifo that `cat` copies into the pipe. Open for both directions here, so it does not end before the room does. */

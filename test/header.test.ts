@@ -10,8 +10,17 @@ import { lacks } from './needs.ts';
 const asm32 = '#include <asm/unistd_32.h>';
 const numbers = '#include <sys/syscall.h>';
 const ours = '#include <stasis.h>';
-const orders = [[ours], [asm32, ours], [ours, asm32], [numbers, ours], [ours, numbers], [asm32, numbers, ours], [numbers, ours, asm32]];
-const body = 'int main(void) { return __NR_checkpoint == 17234 && __NR_restart == 17235 && checkpoint(0, 1, 0) == -1 && restart(0, 0, 0) == -1 ? 0 : 1; }\n';
+const orders = [
+  [ours],
+  [asm32, ours],
+  [ours, asm32],
+  [numbers, ours],
+  [ours, numbers],
+  [asm32, numbers, ours],
+  [numbers, ours, asm32],
+];
+const body =
+  'int main(void) { return __NR_checkpoint == 17234 && __NR_restart == 17235 && checkpoint(0, 1, 0) == -1 && restart(0, 0, 0) == -1 ? 0 : 1; }\n';
 const dialects = [
   ['cc', '-std=c89', '-pedantic'],
   ['cc', '-ansi'],
@@ -44,8 +53,20 @@ suite('stasis.h', { skip: lacks('gcc', 'libc6-dev') }, () => {
   test('keeps numbers that are defined already, and leaves out the wrappers on request', () => {
     using room = new Room();
     const source = room.path('given.c');
-    fs.writeFileSync(source, `${ours}\nstatic int restart(void) { return 0; }\nint main(void) { return __NR_checkpoint == 333 ? restart() : 1; }\n`);
-    const flags = ['-D__NR_checkpoint=333', '-DSTASIS_NO_WRAPPERS', '-Wall', '-Werror', `-I${include}`, source, '-o', room.path('given')];
+    fs.writeFileSync(
+      source,
+      `${ours}\nstatic int restart(void) { return 0; }\nint main(void) { return __NR_checkpoint == 333 ? restart() : 1; }\n`,
+    );
+    const flags = [
+      '-D__NR_checkpoint=333',
+      '-DSTASIS_NO_WRAPPERS',
+      '-Wall',
+      '-Werror',
+      `-I${include}`,
+      source,
+      '-o',
+      room.path('given'),
+    ];
     const compiled = spawnSync('cc', flags, { encoding: 'utf8' });
     assert.equal(compiled.status, 0, compiled.stderr);
     assert.equal(spawnSync(room.path('given')).status, 0);

@@ -56,7 +56,8 @@ export function mentioning(path: string): number[] {
 
 export function descendants(pid: number): number[] {
   const parents = new Map(allPids().map((each) => [each, Number(statFields(each)?.[1])]));
-  const below = (root: number): number[] => [...parents].filter(([, parent]) => parent === root).flatMap(([each]) => [each, ...below(each)]);
+  const below = (root: number): number[] =>
+    [...parents].filter(([, parent]) => parent === root).flatMap(([each]) => [each].concat(below(each)));
   return below(pid);
 }
 
@@ -94,7 +95,8 @@ export function ordinaryUser(checkout: string): { uid: number | undefined; skip:
   const probe = (...command: string[]) =>
     spawnSync('setpriv', ['--reuid', id, '--regid', id, '--clear-groups', '--', ...command], { encoding: 'utf8' });
   if (probe('true').status !== 0) return { uid, skip: 'needs setpriv (util-linux)' };
-  if (probe('test', '-r', `${checkout}/bin/stasis`).status !== 0) return { uid, skip: `needs a checkout that others can read, ${checkout} is not` };
+  if (probe('test', '-r', `${checkout}/bin/stasis`).status !== 0)
+    return { uid, skip: `needs a checkout that others can read, ${checkout} is not` };
   if (probe('node', '--version').status !== 0) return { uid, skip: 'needs a node that others can run' };
   return { uid, skip: false };
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkout, Room, type Program } from './harness.ts';
+import { checkout, Room } from './harness.ts';
+import { type Program } from './program.ts';
 import { lacks } from './needs.ts';
 import { comm, ordinaryUser, tracerOf } from './processes.ts';
 import { checkSequence } from './sequence.ts';
@@ -33,10 +34,10 @@ const subjects: Subject[] = [
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process
   { program: 'memory', arguments: ['64'] },
 ];
-const takesDirectory = ['mappings', 'files', 'identity'];
+const takesDirectory = new Set(['mappings', 'files', 'identity']);
 
 async function begin(room: Room, subject: Subject): Promise<Program> {
-  const directory = takesDirectory.includes(subject.program) ? [room.directory] : [];
+  const directory = takesDirectory.has(subject.program) ? [room.directory] : [];
   const command = [room.program(subject.program), room.path('go'), ...directory, ...(subject.arguments ?? [])];
   const program = await room.start(command);
   await program.line(/^ready \d+\n/);

@@ -7,7 +7,8 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { include } from './build.ts';
-import { commandPath, Room, until, type Program } from './harness.ts';
+import { commandPath, Room } from './harness.ts';
+import { type Program, until } from './program.ts';
 import { lacks } from './needs.ts';
 import { comm, identify, isForeground, kill, mentioning, runningExecutable } from './processes.ts';
 import { Terminal } from './terminal.ts';
@@ -30,35 +31,45 @@ async function answer(text: () => string): Promise<number> {
 
 async function noneLeft(room: Room): Promise<void> {
   await until('the end of every process of this test', () => mentioning(room.directory).length === 0, {
-    describe: () => JSON.stringify(mentioning(room.directory).map((pid) => [pid, fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')])),
+    describe: () =>
+      JSON.stringify(mentioning(room.directory).map((pid) => [pid, fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')])),
   });
 }
 
 suite('the RFC', { skip: lacks('gcc', 'libc6-dev') }, () => {
-  for (const [how, flags] of [['numbers given by hand', numbers], ['our header', ['-include', `${include}/stasis.h`]]] as const) {
-    test(`ckpt > out.1 and rstr < out.1, with ${how}`, { skip: originals !== undefined && 'the originals run at the terminal only' }, async () => {
-      using room = new Room();
-      const [ckpt, rstr] = [compile(room, 'ckpt', [...flags]), compile(room, 'rstr', [...flags])];
-      const first = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.1') });
-      const id = await answer(() => first.stderr);
-      assert.ok(id > 0, `a positive id, not ${id}`);
-      assert.equal(comm(first.pid), 'ckpt', 'stasis run became the program');
-      assert.equal(first.state, 'R', 'it spins');
-      const second = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.2') });
-      assert.ok((await answer(() => second.stderr)) > id, 'the next checkpoint has a higher id');
-      for (const each of [first, second]) each.signal('SIGINT');
-      await first.gone();
-      await second.gone();
+  for (const [how, flags] of [
+    ['numbers given by hand', numbers],
+    ['our header', ['-include', `${include}/stasis.h`]],
+  ] as const) {
+    test(
+      `ckpt > out.1 and rstr < out.1, with ${how}`,
+      { skip: originals !== undefined && 'the originals run at the terminal only' },
+      async () => {
+        using room = new Room();
+        const [ckpt, rstr] = [compile(room, 'ckpt', [...flags]), compile(room, 'rstr', [...flags])];
+        const first = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.1') });
+        const id = await answer(() => first.stderr);
+        assert.ok(id > 0, `a positive id, not ${id}`);
+        assert.equal(comm(first.pid), 'ckpt', 'stasis run became the program');
+        assert.equal(first.state, 'R', 'it spins');
+        const second = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.2') });
+        assert.ok((await answer(() => second.stderr)) > id, 'the next checkpoint has a higher id');
+        for (const each of [first, second]) each.signal('SIGINT');
+        await first.gone();
+        await second.gone();
 
-      const restarted = await room.start([stasis, 'run', '--', rstr], { stdin: room.path('out.1') });
-      // Its stderr is the file of its former self again, at the offset where that stood when it was checkpointed.
-      await until('(ret=0)', () => ret.exec(first.stderr)?.[1] === '0', { describe: () => first.stderr + restarted.describe() });
-      assert.equal(comm(restarted.pid), 'ckpt', 'rstr changed its name to ckpt');
-      assert.equal(fs.readlinkSync(`/proc/${restarted.pid}/exe`), ckpt);
-      restarted.signal('SIGINT');
-      await restarted.gone();
-      await noneLeft(room);
-    });
+        const restarted = await room.start([stasis, 'run', '--', rstr], { stdin: room.path('out.1') });
+        // Its stderr is the file of its former self again, at the offset where that stood when it was checkpointed.
+        await until('(ret=0)', () => ret.exec(first.stderr)?.[1] === '0', {
+          describe: () => first.stderr + restarted.describe(),
+        });
+        assert.equal(comm(restarted.pid), 'ckpt', 'rstr changed its name to ckpt');
+        assert.equal(fs.readlinkSync(`/proc/${restarted.pid}/exe`), ckpt);
+        restarted.signal('SIGINT');
+        await restarted.gone();
+        await noneLeft(room);
+      },
+    );
   }
 
   test('an open file and its duplicate come back as one, over what the file holds by then', async () => {
@@ -128,8 +139,6 @@ suite('the RFC', { skip: lacks('gcc', 'libc6-dev') }, () => {
 });
 
 suite('at a terminal', { skip: lacks('gcc', 'libc6-dev', 'bash') }, () => {
-  const alone = (room: Room) => until('one process', () => (runningExecutable(room.path('ckpt')).length === 1 ? runningExecutable(room.path('ckpt'))[0] : undefined));
-
   test('ckpt and rstr with ^C, ^Z and fg', async () => {
     using room = new Room();
     compile(room, 'ckpt');
@@ -137,21 +146,28 @@ suite('at a terminal', { skip: lacks('gcc', 'libc6-dev', 'bash') }, () => {
     using terminal = await Terminal.bash(room.directory);
     const [, id] = await terminal.enter(`${stasis} run -- ./ckpt > out.1\n`, ret);
     assert.ok(Number(id) > 0);
-    assert.ok(isForeground(await alone(room)));
+    assert.ok(isForeground(await alone(room.path('ckpt'))));
     await terminal.enter('\x03', /\^C\n> $/);
     await terminal.enter('echo "status $?"\n', /\nstatus 130\n> $/);
 
     for (const restart of [`${stasis} run -- ./rstr < out.1`, `${commandPath('rstr')} < out.1`, `${stasis} restart out.1`]) {
       const [, zero] = await terminal.enter(`sh -c 'echo "my pid is $$;"; exec ${restart}'\n`, ret);
       assert.equal(zero, '0');
-      const pid = await alone(room);
+      const pid = await alone(room.path('ckpt'));
       assert.equal(comm(pid), 'ckpt', 'ps shows the restarted program under its own name');
-      assert.equal(String(pid), /my pid is (\d+);\n(?![^]*my pid is \d)/.exec(terminal.text)?.[1], 'it has the pid of the command that became it');
+      assert.equal(
+        String(pid),
+        /my pid is (\d+);\n(?![^]*my pid is \d)/.exec(terminal.text)?.[1],
+        'it has the pid of the command that became it',
+      );
       assert.ok(isForeground(pid), 'in the foreground of the shell');
       await terminal.enter('\x1a', /Stopped[^\n]*\n> $/);
       assert.equal(fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0], 'T');
       await terminal.enter('fg\n', /fg\n.*\n/);
-      await until('it goes on', () => isForeground(pid) && fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] === 'R');
+      await until(
+        'it goes on',
+        () => isForeground(pid) && fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] === 'R',
+      );
       await terminal.enter('\x03', /\^C\n> $/);
       await terminal.enter('echo "status $?"\n', /\nstatus 130\n> $/);
       assert.deepEqual(runningExecutable(room.path('ckpt')), []);
@@ -164,7 +180,7 @@ suite('at a terminal', { skip: lacks('gcc', 'libc6-dev', 'bash') }, () => {
     room.go('0');
     using first = await Terminal.bash(room.directory);
     await first.enter(`sh -c 'stty -echo intr ^G; exec ${blocked} ${room.path('go')} read 0 50'\n`, /ready \d+\n/);
-    const [pid = 0] = await until('the reader', () => (runningExecutable(blocked).length === 1 ? runningExecutable(blocked) : undefined));
+    const pid = await alone(blocked);
     // First it only goes on, then it moves.
     assert.equal((await room.stasis(['checkpoint', String(pid), '-o', room.path('image.1')])).code, 0);
     const killed = await room.stasis(['checkpoint', String(pid), '-o', room.path('image'), '--kill']);
@@ -174,11 +190,13 @@ suite('at a terminal', { skip: lacks('gcc', 'libc6-dev', 'bash') }, () => {
     for (const restart of [`${stasis} restart image`, `${commandPath('rstr')} < image`]) {
       using second = await Terminal.bash(room.directory);
       second.type(`${restart}\n`);
-      const [again = 0] = await until('the reader again', () => (runningExecutable(blocked).length === 1 ? runningExecutable(blocked) : undefined), {
+      const again = await alone(blocked, () => second.text);
+      await until('it is in the foreground and waits', () => isForeground(again) && identifyWaits(again), {
         describe: () => second.text,
       });
-      await until('it is in the foreground and waits', () => isForeground(again) && identifyWaits(again), { describe: () => second.text });
-      const settings = await room.command('stasis', ['run', '--', 'stty', '-a'], { stdin: fs.readlinkSync(`/proc/${again}/fd/0`) });
+      const settings = await room.command('stasis', ['run', '--', 'stty', '-a'], {
+        stdin: fs.readlinkSync(`/proc/${again}/fd/0`),
+      });
       assert.match(settings.stdout, /intr = \^G/, settings.stderr);
       assert.match(settings.stdout, /-echo\b/);
       await second.enter('x\n', /PASS\n/);
@@ -194,13 +212,33 @@ suite('at a terminal', { skip: lacks('gcc', 'libc6-dev', 'bash') }, () => {
     assert.equal(killed.code, 0, killed.stderr);
     using second = await Terminal.bash(room.directory);
     second.type(`${stasis} restart image\n`);
-    await until('sh again', () => mentioning('I am').some((each) => comm(each) === 'sh' && identifyWaits(each) && isForeground(each) && fs.readlinkSync(`/proc/${each}/cwd`) === room.directory), {
-      describe: () => second.text,
-    });
+    await until(
+      'sh again',
+      () =>
+        mentioning('I am').some(
+          (each) =>
+            comm(each) === 'sh' &&
+            identifyWaits(each) &&
+            isForeground(each) &&
+            fs.readlinkSync(`/proc/${each}/cwd`) === room.directory,
+        ),
+      {
+        describe: () => second.text,
+      },
+    );
     await second.enter('something\n', /> $/);
     await second.enter('echo "status $?"\n', /\nstatus 7\n> $/);
   });
 });
+
+/** The one process that runs this executable. */
+function alone(path: string, describe = () => ''): Promise<number> {
+  const probe = (): number | undefined => {
+    const [pid, ...more] = runningExecutable(path);
+    return more.length === 0 ? pid : undefined;
+  };
+  return until('one process', probe, { describe });
+}
 
 function identifyWaits(pid: number): boolean {
   return fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0] === 'S';

@@ -17,7 +17,10 @@ export function checkSequence(text: string, each: number, ignore: RegExp = /^(re
   const { multiplier, increment } = skip(each);
   let value = 1n;
   let count = 0;
-  for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n').slice(0, -1)) {
+  for (const line of text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .slice(0, -1)) {
     if (ignore.test(line)) continue;
     value = (value * multiplier + increment) & mask;
     const wanted = `${++count} ${value.toString(16).padStart(16, '0')}`;

@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Room, succeeded, until, type Program } from './harness.ts';
+import { Room, succeeded } from './harness.ts';
+import { type Program, until } from './program.ts';
 import { lacks } from './needs.ts';
 import { identify, kill, mentioning, processState, runningExecutable, tracerOf } from './processes.ts';
 import { checkSequence } from './sequence.ts';
@@ -15,7 +16,10 @@ const rounds = Number(process.env['STASIS_KILL_ROUNDS'] ?? 40);
 
 /** Half of the rounds anywhere in the life of the command; the other half where it has the target in its hands. */
 async function moment(round: number, wholeMs: number, touched: () => boolean): Promise<void> {
-  if (round % 2 === 0) return void (await sleep(Math.random() * wholeMs * 1.1));
+  if (round % 2 === 0) {
+    await sleep(Math.random() * wholeMs * 1.1);
+    return;
+  }
   const end = performance.now() + wholeMs * 3;
   while (!touched() && performance.now() < end) await new Promise((next) => setImmediate(next));
   const delay = Math.random() * 25;
@@ -26,14 +30,18 @@ async function moment(round: number, wholeMs: number, touched: () => boolean): P
 async function alive(program: Program, each: number, round: number): Promise<void> {
   const before = checkSequence(program.stdout, each);
   const describe = () => `round ${round}: tracer ${tracerOf(program.pid)}, ${program.describe().slice(-1500)}`;
-  const more = () => !program.alive || (tracerOf(program.pid) === 0 && program.state !== 'T' && checkSequence(program.stdout, each) > before + 2);
+  const more = () =>
+    !program.alive || (tracerOf(program.pid) === 0 && program.state !== 'T' && checkSequence(program.stdout, each) > before + 2);
   await until('the target goes on', more, { describe });
   assert.ok(program.alive, describe());
   assert.doesNotMatch(program.stdout, /error|differs/, describe());
 }
 
 suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
-  for (const [name, each] of [['steps', 20_000], ['spin', 100_000]] as const) {
+  for (const [name, each] of [
+    ['steps', 20_000],
+    ['spin', 100_000],
+  ] as const) {
     test(`${rounds} checkpoints of ${name} are killed`, { timeout: 170_000 + rounds * 1000 }, async () => {
       using room = new Room();
       const program = await room.start([room.program(name), room.path('go')], { stdin: 'pipe' });
@@ -99,18 +107,27 @@ suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
           },
         });
         const helpers = () => mentioning(image).filter((pid) => pid !== killed);
-        await until(`round ${round}: our helpers end`, () => helpers().length === 0, { describe: () => JSON.stringify(helpers()) });
+        await until(`round ${round}: our helpers end`, () => helpers().length === 0, {
+          describe: () => JSON.stringify(helpers()),
+        });
         // Either it runs as it should, or it does not exist.
         for (const pid of runningExecutable(executable)) {
           const process = room.own(pid);
           const size = () => fs.statSync(program.stdoutPath).size;
-          await until(`round ${round}: ${pid} is released or gone`, () => processState(process) === undefined || (tracerOf(pid) === 0 && processState(process) !== 'T'), {
-            timeoutMs: 5000,
-            describe: () => `state ${processState(process)}, tracer ${tracerOf(pid)}`,
-          });
+          await until(
+            `round ${round}: ${pid} is released or gone`,
+            () => processState(process) === undefined || (tracerOf(pid) === 0 && processState(process) !== 'T'),
+            {
+              timeoutMs: 5000,
+              describe: () => `state ${processState(process)}, tracer ${tracerOf(pid)}`,
+            },
+          );
           if (processState(process) === undefined) continue;
           const [before, written] = [fs.statSync(program.stdoutPath).mtimeMs, size()];
-          await until(`round ${round}: ${pid} goes on`, () => fs.statSync(program.stdoutPath).mtimeMs > before || size() !== written);
+          await until(
+            `round ${round}: ${pid} goes on`,
+            () => fs.statSync(program.stdoutPath).mtimeMs > before || size() !== written,
+          );
           kill(identify(pid), 'SIGKILL');
         }
         await until('the end', () => runningExecutable(executable).length === 0);

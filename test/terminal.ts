@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { until } from './harness.ts';
+import { until } from './program.ts';
 import { descendants, identify, kill } from './processes.ts';
 
 export class Terminal implements Disposable {
