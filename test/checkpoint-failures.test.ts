@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { begin, failed, holdsNoImage, unharmed } from './expectations.ts';
 import { checkout, commandPath, Room, succeeded } from './harness.ts';
 import { lacks } from './needs.ts';
-import { kill, ordinaryUser, tracerOf } from './processes.ts';
+import { ordinaryUser, tracerOf } from './processes.ts';
 import { until } from './program.ts';
 
 const user = ordinaryUser(checkout);

@@ -14,8 +14,10 @@ import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { build } from './build.ts';
-import { identify, kill, type Process } from './processes.ts';
+import { closeInherited, identify, kill, type Process } from './processes.ts';
 import { Program, until } from './program.ts';
+
+closeInherited();
 
 export const checkout: string = resolve(import.meta.dirname, '..');
 export const commandPath = (name: 'stasis' | 'ckpt' | 'rstr'): string => join(checkout, 'bin', name);

@@ -100,3 +100,15 @@ export function ordinaryUser(checkout: string): { uid: number | undefined; skip:
   if (probe('node', '--version').status !== 0) return { uid, skip: 'needs a node that others can run' };
   return { uid, skip: false };
 }
+
+/**
+ * Closes what this process inherited besides 0, 1 and 2, so that programs started here do not inherit it in their turn: a
+ * pipe of somebody's editor or CI would be a blocker of every checkpoint. All descriptors of Node's own are close-on-exec.
+ */
+export function closeInherited(): void {
+  const closeOnExec = 0o2000000;
+  for (const fd of fs.readdirSync('/proc/self/fd').map(Number)) {
+    const flags = /^flags:\s*([0-7]+)/m.exec(read(`/proc/self/fdinfo/${fd}`))?.[1];
+    if (fd > 2 && flags !== undefined && (Number.parseInt(flags, 8) & closeOnExec) === 0) fs.closeSync(fd);
+  }
+}
