@@ -1,0 +1,106 @@
+/*
+ * Things that a checkpoint of one task does not carry: `refused GO WHAT...`. It must name every one of them, and carry
+ * none of them silently away. Whoever makes one of them carried takes it out of here and out of the test's list.
+ */
+#include "program.h"
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+static int ends[2];
+static sigset_t usr2;
+static const char *go;
+
+static void *idle(void *nothing) { return pause(), nothing; }
+static int file(void) { return open("refused.file", O_RDWR | O_CREAT, 0600); }
+
+static int thread(void) { pthread_t id; return pthread_create(&id, NULL, idle, NULL) == 0; }
+static int child(void) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    wait_for(go);
+    _exit(0);
+  }
+  return pid > 0;
+}
+static int zombie(void) {
+  pid_t pid = fork();
+  if (pid == 0) _exit(3);
+  siginfo_t info;
+  return pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0;
+}
+static int event(void) { return eventfd(3, 0) >= 0; }
+static int epoll(void) { return epoll_create1(0) >= 0; }
+static int timer_fd(void) { return timerfd_create(CLOCK_MONOTONIC, 0) >= 0; }
+static int signal_fd(void) { return signalfd(-1, &usr2, 0) >= 0; }
+static int notify(void) { return inotify_init() >= 0; }
+static int memfd(void) { return memfd_create("refused", 0) >= 0; }
+static int pipe_ends(void) { return pipe(ends) == 0; }
+static int socket_ends(void) { return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0; }
+static int socket_inet(void) { return socket(AF_INET, SOCK_STREAM, 0) >= 0; }
+static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
+static int itimer(void) { return setitimer(ITIMER_REAL, &(struct itimerval){{3600, 0}, {3600, 0}}, NULL) == 0; }
+static int posix_timer(void) { timer_t id; return timer_create(CLOCK_MONOTONIC, &(struct sigevent){.sigev_notify = SIGEV_NONE}, &id) == 0; }
+static int pending(void) { return sigprocmask(SIG_BLOCK, &usr2, NULL) == 0 && raise(SIGUSR2) == 0; }
+static int shared_memory(void) { return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED; }
+static int sysv_memory(void) {
+  int id = shmget(IPC_PRIVATE, 4096, 0600);
+  void *place = shmat(id, NULL, 0);
+  shmctl(id, IPC_RMID, NULL);
+  return place != (void *)-1;
+}
+static int deleted_file(void) { return file() >= 0 && unlink("refused.file") == 0; }
+static int deleted_mapping(void) {
+  int fd = file();
+  int ok = ftruncate(fd, 4096) == 0 && mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED;
+  return close(fd) == 0 && ok && unlink("refused.file") == 0;
+}
+static int lock_bsd(void) { return flock(file(), LOCK_EX) == 0; }
+static int lock_posix(void) { return fcntl(file(), F_SETLK, &(struct flock){.l_type = F_WRLCK, .l_len = 1}) == 0; }
+static int lease(void) {
+  close(file());
+  return fcntl(open("refused.file", O_RDONLY), F_SETLEASE, F_RDLCK) == 0;
+}
+static int filter(void) {
+  struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){1, &allow}) == 0;
+}
+static int uts_namespace(void) { return unshare(CLONE_NEWUTS) == 0; }
+static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
+
+static const struct { const char *name; int (*make)(void); } kinds[] = {
+  {"thread", thread}, {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
+  {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends}, {"socketpair", socket_ends},
+  {"socket", socket_inet}, {"pidfd", pid_fd}, {"itimer", itimer}, {"timer", posix_timer}, {"pending", pending},
+  {"shared-memory", shared_memory}, {"sysv-memory", sysv_memory}, {"deleted-file", deleted_file},
+  {"deleted-mapping", deleted_mapping}, {"flock", lock_bsd}, {"posix-lock", lock_posix}, {"lease", lease}, {"seccomp", filter},
+  {"namespace", uts_namespace}, {"aio", async_io},
+};
+
+int main(int argc, char **argv) {
+  need(argc >= 2, "usage: refused GO WHAT...");
+  go = argv[1];
+  sigemptyset(&usr2), sigaddset(&usr2, SIGUSR2);
+  for (int i = 2; i < argc; i++)
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+      if (strcmp(argv[i], kinds[k].name) == 0) need(kinds[k].make(), argv[i]);
+  ready();
+  wait_for(go);
+  return verdict();
+}
