@@ -91,20 +91,19 @@ export async function checkpoint(pid: number, sink: Sink | undefined, options: C
   const collected = performance.now();
   const clock = { started, frozen: frozen.since, collected };
   if (output === undefined) {
-    frozen[Symbol.dispose]();
+    frozen.resume();
     return result(id, pid, tree, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
   }
   const written = await writeImage(output, head, tree, pid, options);
   const memory = performance.now();
   if (options.after === 'kill' || options.after === 'stop') {
     output.commit(); // only a whole image allows the target to end
-    if (options.after === 'kill') target.kill(9);
-    else target.kill(19);
+    target.kill(options.after === 'kill' ? SIGKILL : SIGSTOP);
     frozen[Symbol.dispose]();
     const resumed = performance.now();
     return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
   }
-  frozen[Symbol.dispose]();
+  frozen.resume();
   const resumed = performance.now();
   output.commit();
   return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
@@ -158,6 +157,9 @@ interface Written {
   readonly totals: { readonly records: number; readonly bytes: number; readonly digest: string };
   readonly pages: number;
 }
+
+const SIGKILL = 9;
+const SIGSTOP = 19;
 
 const turnEvery = 20; // milliseconds
 

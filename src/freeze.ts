@@ -9,7 +9,7 @@ import { getRseqConfiguration, PTRACE } from './linux/ptrace.ts';
 import { LocalMemory } from './linux/ffi.ts';
 import { readProcess } from './linux/process-memory.ts';
 import type { Registers } from './arch/architecture.ts';
-import { settle, type Settled } from './tracee/interrupted-call.ts';
+import { compensate, settle, type Settled } from './tracee/interrupted-call.ts';
 import { Tracee } from './tracee/tracee.ts';
 import { noteOffset, readVdso, roomSize, type Vdso } from './tracee/vdso.ts';
 
@@ -27,6 +27,8 @@ export interface Frozen extends Disposable {
   readonly settled: Settled;
   /** performance.now() at the moment it was asked to stop. */
   readonly since: number;
+  /** Lets the task go on where it was, its time limits unaffected by the stop. */
+  resume(): void;
 }
 
 export function freeze(pid: number): Frozen {
@@ -50,7 +52,16 @@ export function freeze(pid: number): Frozen {
       note: vdso.bytes.subarray(vdso.bytes.length - roomSize + noteOffset),
       now: process.hrtime.bigint(),
     });
-    return { tracee, groupStop, status, stat: readStat(pid), vmas, vdso, registers, settled, since, [Symbol.dispose]: () => tracee.detach() };
+    const resume = (): void => {
+      if (!tracee.attached) return;
+      try {
+        if (settled.limit !== undefined) tracee.setRegisters(compensate(pid, settled, BigInt(Math.round((performance.now() - since) * 1e6))));
+      } finally {
+        tracee.detach();
+      }
+    };
+    const stat = readStat(pid);
+    return { tracee, groupStop, status, stat, vmas, vdso, registers, settled, since, resume, [Symbol.dispose]: () => tracee.detach() };
   } catch (error) {
     tracee.detach();
     throw error;

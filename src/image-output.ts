@@ -1,6 +1,6 @@
 /** Writes the records of a collected task, with the pages of the task where they belong. */
 import type { ImageWriter } from './image/writer.ts';
-import { maxRanges, readProcess, type Range } from './linux/process-memory.ts';
+import { maxRanges, readTraced, type Range } from './linux/process-memory.ts';
 import { pageSize, type PageRuns } from './linux/pagemap.ts';
 import type { ImageNode } from './objects/object.ts';
 import { pageBuffer, pages, pagesPerRecord } from './objects/pages.ts';
@@ -65,7 +65,7 @@ function readChunk(pid: number, runs: PageRuns, dropZeros: boolean): PageRuns {
   for (let index = 0; index < runs.length; index += 2) {
     ranges.push({ address: BigInt(runs[index] ?? 0) * BigInt(pageSize), length: (runs[index + 1] ?? 0) * pageSize });
   }
-  readProcess(pid, buffer.address, ranges);
+  readTraced(pid, buffer, ranges);
   return dropZeros ? withoutZeroPages(buffer.bytes, runs) : runs;
 }
 

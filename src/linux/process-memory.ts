@@ -34,6 +34,18 @@ export function readProcess(pid: number, local: bigint, ranges: readonly Range[]
   transfer('process_vm_readv', pid, local, ranges);
 }
 
+/** The same to the begin of `local`, also from mappings that the process itself may not read (PROT_NONE) while we trace it. */
+export function readTraced(pid: number, local: LocalMemory, ranges: readonly Range[]): void {
+  const { memory, length } = fillVectors(local.address, ranges);
+  if (syscall('process_vm_readv', pid, memory.address, 1, memory.address + 16n, ranges.length, 0) === length) return;
+  using file = new MemoryFile(pid);
+  let at = 0;
+  for (const range of ranges) {
+    file.readInto(local.bytes.subarray(at, at + range.length), range.address);
+    at += range.length;
+  }
+}
+
 /** Copies local bytes into ranges of `pid`, which must be writable there. */
 export function writeProcess(pid: number, local: bigint, ranges: readonly Range[]): void {
   transfer('process_vm_writev', pid, local, ranges);
@@ -57,9 +69,16 @@ export class MemoryFile implements Disposable {
 
   read(address: bigint, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
-    const got = readSync(this.#fd, bytes, 0, length, Number(address));
-    if (got !== length) throw syscallError('read', -14, `Cannot read ${length} bytes at ${address.toString(16)}`);
+    this.readInto(bytes, address);
     return bytes;
+  }
+
+  readInto(bytes: Uint8Array, address: bigint): void {
+    for (let done = 0; done < bytes.length; ) {
+      const got = readSync(this.#fd, bytes, done, bytes.length - done, Number(address) + done);
+      if (got === 0) throw syscallError('read', -14, `Cannot read ${bytes.length} bytes at ${address.toString(16)}`);
+      done += got;
+    }
   }
 
   write(address: bigint, bytes: Uint8Array): void {

@@ -33,7 +33,12 @@ export interface Settled {
   /** The registers with which the task goes on. */
   readonly registers: Registers;
   readonly sleep?: Sleep;
+  /** Where the time limit of a call that is made again stands, already reduced to what was left at the stop. */
+  readonly limit?: Limit;
 }
+
+/** In a register (milliseconds), or in the task's memory. */
+type Limit = { readonly unit: 'ms'; readonly register: string } | { readonly unit: 'timespec' | 'timeval'; readonly address: bigint };
 
 export interface Circumstances {
   readonly tid: number;
@@ -47,6 +52,13 @@ export interface Circumstances {
   /** CLOCK_MONOTONIC, nanoseconds. */
   readonly now: bigint;
 }
+
+/** Calls that the kernel makes again itself, having written what was left of the time to memory. Source: fs/select.c. */
+const limitWritten: Partial<Record<SyscallName, readonly [parameter: number, unit: 'timespec' | 'timeval']>> = {
+  ppoll: [2, 'timespec'],
+  pselect6: [4, 'timespec'],
+  select: [4, 'timeval'],
+};
 
 /** Calls that answer EINTR, with the parameter that limits their time: milliseconds, or the address of a timespec. */
 const limitOfCall: Partial<Record<SyscallName, readonly [parameter: number, unit: 'ms' | 'timespec']>> = {
@@ -67,14 +79,36 @@ export function settle(registers: Registers, circumstances: Circumstances): Sett
     case ERESTARTSYS:
     case ERESTARTNOINTR:
     case ERESTARTNOHAND:
-      return { registers: architecture.callAgain(registers, call.number) };
+      return { registers: architecture.callAgain(registers, call.number), ...writtenLimit(call, architecture) };
     case ERESTART_RESTARTBLOCK:
       return settleSleep(registers, call, circumstances);
     case EINTR:
       if (circumstances.signalPending) break;
-      return { registers: shorten(architecture.callAgain(registers, call.number), call, circumstances) };
+      return shorten(architecture.callAgain(registers, call.number), call, circumstances);
   }
   return { registers: architecture.withResult(registers, call.result) };
+}
+
+function writtenLimit(call: BlockedCall, { syscalls }: Architecture): { limit?: Limit } {
+  const found = limitWritten[syscallName(syscalls, call.number) as SyscallName];
+  const address = found === undefined ? 0n : (call.parameters[found[0]] ?? 0n);
+  return found === undefined || address === 0n ? {} : { limit: { unit: found[1], address } };
+}
+
+/**
+ * The registers for a task that goes on after having been stopped for `stopped` nanoseconds: a call that is made again
+ * ends when it would have ended. (Sleeps that the kernel continues keep their deadline by themselves.)
+ */
+export function compensate(tid: number, { registers, limit }: Settled, stopped: bigint): Registers {
+  if (limit === undefined) return registers;
+  if (limit.unit === 'ms') {
+    const left = atLeastZero((registers[limit.register] ?? 0n) - stopped / 1_000_000n);
+    return { ...registers, [limit.register]: left };
+  }
+  const scale = limit.unit === 'timespec' ? 1n : 1000n; // struct timeval counts microseconds
+  const left = readTime(tid, limit.address, scale);
+  writeTime(tid, limit.address, atLeastZero(left - stopped), scale);
+  return registers;
 }
 
 function settleSleep(registers: Registers, call: BlockedCall, circumstances: Circumstances): Settled {
@@ -139,41 +173,46 @@ function remainingTime(number: number, registers: Registers, call: BlockedCall, 
 }
 
 /** The call to be made again, with its time limit reduced by what has passed. */
-function shorten(registers: Registers, call: BlockedCall, circumstances: Circumstances): Registers {
+function shorten(registers: Registers, call: BlockedCall, circumstances: Circumstances): Settled {
   const { tid, architecture, asleep } = circumstances;
   const limit = limitOfCall[syscallName(architecture.syscalls, call.number) as SyscallName];
-  if (limit === undefined || asleep === undefined) return registers;
+  if (limit === undefined || asleep === undefined) return { registers };
   const [index, unit] = limit;
   const parameter = call.parameters[index] ?? 0n;
   const name = architecture.parameterRegister(index);
   if (unit === 'ms') {
     const milliseconds = BigInt.asIntN(32, parameter);
-    if (milliseconds <= 0n) return registers;
-    return { ...registers, [name]: atLeastZero(milliseconds - asleep / 1_000_000n) };
+    if (milliseconds <= 0n) return { registers };
+    const left = atLeastZero(milliseconds - asleep / 1_000_000n);
+    return { registers: { ...registers, [name]: left }, limit: { unit, register: name } };
   }
-  if (parameter === 0n) return registers;
+  if (parameter === 0n) return { registers };
   // The program's own timespec is const: the shorter one goes below the red zone, which no caller relies on.
   const stack = registers[architecture.stackPointer] ?? 0n;
   const place = (stack - architecture.redZone - 64n) & ~15n;
-  writeTimespec(tid, place, atLeastZero(readTimespec(tid, parameter) - asleep));
-  return { ...registers, [name]: place };
+  writeTime(tid, place, atLeastZero(readTimespec(tid, parameter) - asleep), 1n);
+  return { registers: { ...registers, [name]: place }, limit: { unit, address: place } };
 }
 
 function atLeastZero(value: bigint): bigint {
   return value > 0n ? value : 0n;
 }
 
-let memory: LocalMemory | undefined;
-
 function readTimespec(pid: number, address: bigint): bigint {
-  memory ??= LocalMemory.allocate(4096);
-  readProcess(pid, memory.address, [{ address, length: timespec.size }]);
-  return timespec.get(memory.view, 'tv_sec') * 1_000_000_000n + timespec.get(memory.view, 'tv_nsec');
+  return readTime(pid, address, 1n);
 }
 
-function writeTimespec(pid: number, address: bigint, nanoseconds: bigint): void {
-  memory ??= LocalMemory.allocate(4096);
-  timespec.write(memory.view, timespecOf(nanoseconds));
+/** Nanoseconds, from a struct timespec (scale 1) or timeval (scale 1000): two 64-bit words. */
+function readTime(pid: number, address: bigint, scale: bigint): bigint {
+  const memory = LocalMemory.scratch('time', timespec.size);
+  readProcess(pid, memory.address, [{ address, length: timespec.size }]);
+  return timespec.get(memory.view, 'tv_sec') * 1_000_000_000n + timespec.get(memory.view, 'tv_nsec') * scale;
+}
+
+function writeTime(pid: number, address: bigint, nanoseconds: bigint, scale: bigint): void {
+  const memory = LocalMemory.scratch('time', timespec.size);
+  const { tv_sec, tv_nsec } = timespecOf(nanoseconds);
+  timespec.write(memory.view, { tv_sec, tv_nsec: tv_nsec / scale });
   writeProcess(pid, memory.address, [{ address, length: timespec.size }]);
 }
 
