@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
 import { collectTree, type CollectOptions } from './collect.ts';
 import { cpuFacts } from './cpu-facts.ts';
-import { StasisError, type Phase } from './errors.ts';
+import { StasisError, SyscallError, type Phase } from './errors.ts';
 import { freeze, type Frozen } from './freeze.ts';
 import { writeTree } from './image-output.ts';
 import { currentRevision } from './image/framing.ts';
@@ -17,6 +17,7 @@ import { readCmdline } from './linux/proc/memory-texts.ts';
 import { readStatus } from './linux/proc/status.ts';
 import type { ImageNode } from './objects/object.ts';
 import { openSink, type OpenSink, type Sink } from './sink.ts';
+import { vanished } from './tracee/tracee.ts';
 import { seccompSituation } from './supervised.ts';
 import { version } from './version.ts';
 
@@ -74,6 +75,24 @@ export interface SelfCheckpoint extends Pick<CollectOptions, 'imageFd'> {
  * Errors: CannotCarryError, VANISHED, PRIVILEGE, FAILED (disk full, closed pipe), ABORTED.
  */
 export async function checkpoint(pid: number, sink: Sink | undefined, options: CheckpointOptions = {}): Promise<CheckpointResult> {
+  try {
+    return await freezeAndWrite(pid, sink, options);
+  } catch (error) {
+    // A target that ended in mid-work shows as an ESRCH or EFAULT somewhere.
+    if (error instanceof SyscallError && hasEnded(pid)) throw vanished(pid, error);
+    throw error;
+  }
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    return !readStatus(pid).hasMemory;
+  } catch {
+    return true;
+  }
+}
+
+async function freezeAndWrite(pid: number, sink: Sink | undefined, options: CheckpointOptions): Promise<CheckpointResult> {
   const started = performance.now();
   options.signal?.throwIfAborted();
   options.onProgress?.({ phase: 'prepare' });

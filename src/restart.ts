@@ -2,15 +2,18 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Progress } from './checkpoint.ts';
-import { errorFromJSON, StasisError, type ErrorJSON } from './errors.ts';
+import { errorFromJSON, ImageError, StasisError, type ErrorJSON } from './errors.ts';
 import { engineCommand } from './engine-command.ts';
 import { assertUnchanged, type FileIdentity } from './objects/file.ts';
 import { is } from './image/events.ts';
+import { headKind, type Head } from './image/head.ts';
+import { pageSize } from './linux/pagemap.ts';
 import { readEvents } from './image/read-events.ts';
 import { ImageReader } from './image/reader.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { LocalMemory, mustSyscall, syscall, syscallError } from './linux/ffi.ts';
-import { environment, silence, SpawnTable } from './linux/spawn.ts';
+import { detachStreams } from './messages.ts';
+import { environment, SpawnTable } from './linux/spawn.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 import { undoNode } from './run.ts';
 import { pageBuffer, pages } from './objects/pages.ts';
@@ -102,9 +105,10 @@ async function* eventsOf(input: OpenSource, options: RestartOptions, counts: { b
   const reader = new ImageReader(kinds, { buffer: (bytes) => pageBuffer().bytes.subarray(0, bytes) });
   let last = performance.now();
   for (const event of readEvents(reader, input)) {
+    if (is(event, headKind)) assertForThisMachine(event.value, event.offset);
     if (event.type === 'leaf' && is(event, pages.record)) {
       counts.bytes += event.dataLength;
-      counts.pages += event.dataLength / 4096;
+      counts.pages += event.dataLength / pageSize;
     }
     if (performance.now() - last > turnEvery) {
       options.onProgress?.({ phase: 'memory', bytes: counts.bytes });
@@ -113,6 +117,15 @@ async function* eventsOf(input: OpenSource, options: RestartOptions, counts: { b
       options.signal?.throwIfAborted();
     }
     yield event;
+  }
+}
+
+function assertForThisMachine(head: Head, offset: number): void {
+  if (head.architecture !== x86_64.name) {
+    throw new ImageError(`Cannot restart here: the image was made on ${head.architecture}, this machine is ${x86_64.name}`, offset, 'head.architecture');
+  }
+  if (head.pageSize !== pageSize) {
+    throw new ImageError(`Cannot restart here: the image has pages of ${head.pageSize} bytes, this machine has ${pageSize}`, offset, 'head.pageSize');
   }
 }
 
@@ -188,9 +201,7 @@ class Helper {
       else table.add('dup3', [source.fd, image, 0]);
     }
     table.add('dup3', [write, orders, 0]);
-    table.inherit(2);
-    silence(table, 0);
-    silence(table, 1);
+    detachStreams(table);
     table.unblockSignals();
     const command = engineCommand('become', [JSON.stringify({ ...request, source: 'fd' in source ? { fd: image } : source, orders, imageOnStdin: 'fd' in source && source.fd === 0 })]);
     table.execute(command[0] ?? '', command, environment());

@@ -19,6 +19,7 @@ import { errno } from './linux/errno.ts';
 import { largestHole } from './objects/mm.ts';
 import type { Birth } from './rebuild.ts';
 import { rebuildFrom, restart } from './restart.ts';
+import { say } from './messages.ts';
 import { openSink } from './sink.ts';
 import { openSource } from './source.ts';
 import { spool } from './spool.ts';
@@ -109,7 +110,7 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
     const imageOnStdin = Number(BigInt.asIntN(32, notification.parameters[1] ?? 0n)) === 0;
     const surroundings = { imageOnStdin, terminal: readStat(caller.pid).tty_nr !== 0 };
     const result = await rebuildFrom(input, { birth, acceptChangedFiles: false, surroundings, keepOnFailure: () => !executed }, {}, true);
-    for (const note of result.notes) process.stderr.write(`stasis: ${note}\n`);
+    result.notes.forEach(say);
   } catch (error) {
     report('restart', notification.tid, error);
     if (executed) return;
@@ -186,5 +187,5 @@ function errnoOf(error: unknown): number {
 
 function report(name: string, tid: number, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`stasis: ${name} for ${tid}: ${message.replaceAll('\n', ' ')}\n`);
+  say(`${name} for ${tid}: ${message.replaceAll('\n', ' ')}`);
 }

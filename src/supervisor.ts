@@ -5,7 +5,8 @@ import { StasisError } from './errors.ts';
 import { syscall, syscallError } from './linux/ffi.ts';
 import { PidFd } from './linux/descriptors.ts';
 import { EBUSY, filterProgram, installFilter, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_SET_MODE_FILTER } from './linux/seccomp.ts';
-import { environment, silence, SpawnTable } from './linux/spawn.ts';
+import { detachStreams } from './messages.ts';
+import { environment, SpawnTable } from './linux/spawn.ts';
 import { supervisorMark } from './supervised.ts';
 import { pause } from './tracee/tracee.ts';
 
@@ -22,9 +23,7 @@ function addSupervisor(table: SpawnTable, pid: number, listener: number): { setL
   const clear = table.add('fcntl', [listener, F_SETFD, 0]);
   const move = table.add('dup3', [listener, listenerFd, 0], true); // fails when it is that already
   table.add('setsid', []);
-  table.inherit(2);
-  silence(table, 0);
-  silence(table, 1);
+  detachStreams(table);
   table.unblockSignals();
   const command = supervisorCommand(pid);
   table.execute(command[0] ?? '', command, environment());

@@ -17,7 +17,7 @@ const stasis = commandPath('stasis');
 const numbers = ['-D__NR_checkpoint=17234', '-D__NR_restart=17235'];
 const originals = process.env['STASIS_RFC_SOURCES'];
 /** The RFC prints the two with different spaces in its versions. */
-const ret = /\(ret ?= ?(-?\d+)\)/;
+const ret = /\(ret ?= ?(-?\d+)[,)]/;
 
 function compile(room: Room, name: 'ckpt' | 'rstr', flags: string[] = numbers): string {
   return room.program(originals === undefined ? `rfc/${name}` : join(originals, `${name}.c`), flags, name);

@@ -5,6 +5,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
 import { x86_64 } from '../arch/x86_64.ts';
+import { say } from '../messages.ts';
 import type { Birth } from '../rebuild.ts';
 import { rebuildFrom, type Order } from '../restart.ts';
 import { openSource, type Source } from '../source.ts';
@@ -40,11 +41,11 @@ export async function main(text: string): Promise<void> {
     using input = openSource(request.source);
     const surroundings = { imageOnStdin: request.imageOnStdin, terminal: request.terminal };
     const result = await rebuildFrom(input, { birth, acceptChangedFiles: request.acceptChangedFiles, surroundings }, {}, true);
-    for (const note of result.notes) process.stderr.write(`stasis: ${note}\n`);
+    result.notes.forEach(say);
   } catch (error) {
     const failure = error instanceof StasisError ? error : new StasisError('RESTART_FAILED', String(error), { cause: error });
     if (!sent) send({ error: failure.toJSON() });
-    else process.stderr.write(`stasis: ${failure.message}\n${failure.hint === undefined ? '' : `${failure.hint}\n`}`);
+    else say(failure.hint === undefined ? failure.message : `${failure.message}\n${failure.hint}`);
     process.exitCode = failure.exitCode;
   }
 }

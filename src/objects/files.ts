@@ -4,7 +4,7 @@ import { s } from '../image/schema.ts';
 import { sameDescription } from '../linux/descriptors.ts';
 import { readFdInfo } from '../linux/proc/fdinfo.ts';
 import { readFds, readFdStat } from '../linux/proc/fds.ts';
-import { fdBlocker, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
+import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
 
 export interface Files {
@@ -76,16 +76,32 @@ function describe(
 ): { nodes: ImageNode[]; objref: number } | undefined {
   const O_PATH = 0o10000000;
   const O_ASYNC = 0o20000;
+  const refuse = (what: string): undefined => {
+    const remedy = 'Let the program close it, or start the program without it';
+    collection.blockers.push(fdBlocker(file, `${what} not supported yet`, remedy));
+  };
+  if ((file.info.flags & O_PATH) !== 0) return refuse('descriptors opened with O_PATH are');
   const kind = kinds.find((candidate) => candidate.recognise(file, table, collection));
-  if (kind === undefined || (file.info.flags & (O_PATH | O_ASYNC)) !== 0) {
-    collection.blockers.push(fdBlocker(file, 'open files of this kind are not supported yet', 'Let the program close it, or start the program without it'));
-    return undefined;
-  }
+  if (kind === undefined) return refuse(`${nameOf(file)} are`);
   const objref = collection.objects.next();
   const nodes = kind.collect(file, objref, table, collection);
-  if (Array.isArray(nodes)) return { nodes, objref };
-  collection.blockers.push(nodes);
-  return undefined;
+  if (!Array.isArray(nodes)) {
+    collection.blockers.push(nodes);
+    return undefined;
+  }
+  if ((file.info.flags & O_ASYNC) !== 0) return refuse('descriptors that send signals (O_ASYNC) are');
+  return { nodes, objref };
+}
+
+/** What people call the file. Source: fs/anon_inodes.c and its callers. */
+function nameOf({ link, stat }: OpenFile): string {
+  const anonymous = /^anon_inode:\[?([^\]]*)\]?$/.exec(link)?.[1];
+  if (anonymous !== undefined) return `${{ eventpoll: 'epoll' }[anonymous] ?? anonymous} descriptors`;
+  if (fileType.isSocket(stat)) return 'sockets';
+  if (fileType.isFifo(stat)) return 'pipes';
+  if (link.startsWith('/memfd:')) return 'memfd files';
+  if (fileType.isCharacterDevice(stat)) return 'devices of this kind';
+  return 'open files of this kind';
 }
 
 export const files: ObjectKind<Files> = {

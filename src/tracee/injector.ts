@@ -107,6 +107,8 @@ export class Injector implements Disposable {
       setSignalMask(this.#tracee.tid, this.signalMask);
       this.#tracee.setRegisters(this.#final);
       this.#memory.write(this.#vdso.room, new Uint8Array(noteOffset));
+    } catch (error) {
+      if (this.#tracee.attached) throw error; // else it has ended, and there is nothing to heal
     } finally {
       this.#memory[Symbol.dispose]();
     }

@@ -178,8 +178,8 @@ export class Tracee implements Disposable {
   }
 }
 
-export function vanished(pid: number): StasisError {
-  return new StasisError('VANISHED', `Process ${pid} does not exist (any more)`, { pid });
+export function vanished(pid: number, cause?: unknown): StasisError {
+  return new StasisError('VANISHED', `Process ${pid} does not exist (any more)`, { pid, cause });
 }
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
