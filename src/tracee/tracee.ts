@@ -58,7 +58,9 @@ export class Tracee implements Disposable {
     for (;;) {
       const status = this.#waitAtMost(stopTimeout);
       if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) return { groupStop: status.signal !== 5 };
-      // A signal was on its way before our request: it takes its normal course, then the task stops for us.
+      // A signal or an execve was faster: it takes its normal course, then the task stops for us. Any other stop clears
+      // the request (kernel/signal.c: ptrace_stop), so it is made again.
+      ptrace(PTRACE.INTERRUPT, this.tid);
       this.resume(PTRACE.CONT, status.kind === 'signal' ? status.signal : 0);
     }
   }
