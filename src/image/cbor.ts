@@ -99,6 +99,10 @@ class StrictTokenizer extends Tokenizer {
     const end = this.pos();
     const text = token.value as string;
     if (text.length === end - start - prefix && !text.includes('\ufffd')) return; // ASCII
-    token.value = utf8.decode(this.data.subarray(start + prefix, end));
+    try {
+      token.value = utf8.decode(this.data.subarray(start + prefix, end));
+    } catch {
+      throw new Error('text that is not UTF-8');
+    }
   }
 }

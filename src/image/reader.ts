@@ -131,6 +131,7 @@ export class ImageReader {
       fail(`A ${kind.name} record ${kind.container ? 'does not open' : 'opens'} a container`);
     }
     if (header.dataLength > 0 && !kind.data) fail(`A ${kind.name} record has ${header.dataLength} bytes of data`);
+    if (header.objref !== 0 && header.tag < firstFreeTag) fail(`A ${kind.name} record has an objref`);
     const refused = (header.objref === 0 ? undefined : this.#objects.taken(header.objref, kind)) ?? this.#nesting.enter(kind);
     if (refused !== undefined) fail(refused);
   }
