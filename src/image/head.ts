@@ -22,10 +22,15 @@ export interface Head {
   readonly id: number;
 }
 
+/** The range of Date. Source: ECMA-262, time values. */
+const latestDate = 8.64e15;
+
 export const headKind: RecordKind<Head> = defineKind<Head>({
   tag: 1,
   name: 'head',
   parents: [topLevel],
+  title: ({ architecture, createdAt }) =>
+    createdAt > latestDate ? architecture : `${architecture} ${new Date(createdAt).toISOString()}`,
   schema: s.record({
     revision: s.uint(0xffff_ffff),
     architecture: s.text(32),

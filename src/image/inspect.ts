@@ -20,14 +20,28 @@ export interface ImageNode {
 
 export interface ImageTree {
   readonly records: readonly ImageNode[];
+  /** How many records more there are that a tree of bounded size does not hold. */
+  readonly omitted?: number;
   /** Why the image could not be read on; what stands before it is in the tree. */
   readonly error?: { readonly message: string; readonly offset: number; readonly path: string };
 }
 
+/**
+ * How much a tree holds, in records and values; text counts for its length. It bounds the memory that an image made for
+ * the purpose can take, and lies far above what an image of a thousand tasks has.
+ */
+const treeCapacity: number = 1 << 21;
+
 /** Builds the tree from events one by one, for whoever gets them asynchronously. */
 export class TreeBuilder {
+  #room: number;
+  #omitted = 0;
   readonly #top: ImageNode[] = [];
   readonly #open: ImageNode[][] = [this.#top];
+
+  constructor(capacity: number = treeCapacity) {
+    this.#room = capacity;
+  }
 
   add(event: ImageEvent): void {
     if (event.type === 'close') {
@@ -35,15 +49,22 @@ export class TreeBuilder {
       return;
     }
     const inside: ImageNode[] = [];
-    this.#open.at(-1)?.push(nodeOf(event, event.type === 'open' ? inside : undefined));
+    if (this.#room > 0) {
+      const node = nodeOf(event, event.type === 'open' ? inside : undefined);
+      this.#room -= 1 + sizeOf(node.value);
+      this.#open.at(-1)?.push(node);
+    } else {
+      this.#omitted++;
+    }
     if (event.type === 'open') this.#open.push(inside);
   }
 
   /** The tree so far; `error` is what ended the reading early. */
   tree(error?: ImageError): ImageTree {
-    if (error === undefined) return { records: this.#top };
+    const tree = { records: this.#top, ...(this.#omitted > 0 && { omitted: this.#omitted }) };
+    if (error === undefined) return tree;
     const { message, offset, path } = error;
-    return { records: this.#top, error: { message, offset, path } };
+    return { ...tree, error: { message, offset, path } };
   }
 }
 
@@ -71,4 +92,12 @@ function nodeOf(event: RecordEvent, records: ImageNode[] | undefined): ImageNode
     ...(dataLength > 0 && { data: { offset: dataOffset, bytes: dataLength } }),
     ...(records !== undefined && { records }),
   };
+}
+
+const charactersPerValue = 32;
+
+function sizeOf(value: JsonValue): number {
+  if (typeof value === 'string') return 1 + Math.floor(value.length / charactersPerValue);
+  if (typeof value !== 'object') return 1;
+  return Object.values(value).reduce<number>((sum, item) => sum + sizeOf(item), 1);
 }

@@ -16,6 +16,10 @@ interface Style {
 
 /** Records with data shown of a row of them; the others are summed up. */
 const shownOfRow = 4;
+/** Records in an array. */
+const shownOfItems = 32;
+/** Stands where an array was cut off. */
+const cut = '…';
 /** Values of text, bytes and arrays are cut off behind so many characters. */
 const shownOfValue = 100;
 
@@ -26,6 +30,7 @@ const shownOfValue = 100;
 export function render(tree: ImageTree, options: RenderOptions = {}): string {
   const style: Style = { all: options.all ?? false, width: options.width ?? 120 };
   const lines = renderRecords(tree.records, '', style);
+  if (tree.omitted !== undefined) lines.push(`… ${tree.omitted} records more`);
   if (tree.error !== undefined) lines.push(`DAMAGED: ${printable(tree.error.message)}`);
   return `${lines.join('\n')}\n`;
 }
@@ -60,33 +65,71 @@ function renderNode(node: ImageNode, indent: string, style: Style): string[] {
   if (node.objref !== undefined) parts.push(`#${node.objref}`);
   if (node.title !== undefined) parts.push(printable(node.title));
   if (node.data !== undefined) parts.push(`[${size(node.data.bytes)} at ${node.data.offset}]`);
-  const heading = indent + parts.join(' ');
-  const lines = appendFields(heading, fieldsOf(node.value, style), `${indent}    `, style);
+  const lines = layOut(indent + parts.join(' '), node.value, `${indent}    `, style);
   if (node.records !== undefined) lines.push(...renderRecords(node.records, `${indent}  `, style));
   return lines;
 }
 
-/** `name value` for each field. */
-function fieldsOf(value: JsonValue, style: Style): string[] {
-  if (!isObject(value)) return [renderValue(value, style)];
-  return Object.entries(value).map(([name, item]) => `${printable(name, shownOfValue)} ${renderValue(item, style)}`);
+/**
+ * `name value` for each field: behind the heading when all fit there, else on lines of their own, as many on each as fit.
+ * What does not fit on a line is laid out in the same way, one step deeper.
+ */
+function layOut(heading: string, value: JsonValue, indent: string, style: Style): string[] {
+  if (typeof value !== 'object') return [`${heading}  ${renderValue(value, style)}`];
+  const fields = Object.entries(value).map(([name, item]) => ({ name: printable(name, shownOfValue), item }));
+  const texts = fields.map(({ name, item }) => `${name} ${renderValue(item, style)}`);
+  const line = [heading, ...texts].join('  ');
+  if (line.length <= style.width && !line.includes(cut)) return [line];
+  const lines = new Lines([heading], indent, style.width);
+  for (const [index, { name, item }] of fields.entries()) {
+    const text = texts[index] ?? '';
+    const whole = indent.length + text.length <= style.width && !text.includes(cut);
+    if (whole || !isNested(item)) lines.add(text);
+    else if (isObject(item)) lines.addBlock(layOut(indent + name, item, `${indent}  `, style));
+    else lines.addBlock(renderItems(`${indent}${name}`, item, `${indent}  `, style));
+  }
+  return lines.all();
 }
 
-/** Behind the heading when all fit there, else on lines of their own, as many on each as fit. */
-function appendFields(heading: string, fields: readonly string[], indent: string, style: Style): string[] {
-  const all = [heading, ...fields].join('  ');
-  if (all.length <= style.width) return [all];
-  const lines = [heading];
-  let line = '';
-  for (const field of fields) {
-    if (line !== '' && indent.length + line.length + 2 + field.length > style.width) {
-      lines.push(indent + line);
-      line = '';
-    }
-    line += line === '' ? field : `  ${field}`;
+/** Records in an array, one a line. */
+function renderItems(heading: string, items: readonly JsonValue[], indent: string, style: Style): string[] {
+  const shown = style.all ? items : items.slice(0, shownOfItems);
+  const lines = [heading, ...shown.flatMap((item) => layOut(`${indent}-`, item, `${indent}  `, style))];
+  return shown.length < items.length ? [...lines, `${indent}… ${items.length} in all`] : lines;
+}
+
+class Lines {
+  readonly #lines: string[];
+  readonly #indent: string;
+  readonly #width: number;
+  #line = '';
+
+  constructor(lines: string[], indent: string, width: number) {
+    this.#lines = lines;
+    this.#indent = indent;
+    this.#width = width;
   }
-  if (line !== '') lines.push(indent + line);
-  return lines;
+
+  /** To the line at hand if it fits. */
+  add(text: string): void {
+    if (this.#line !== '' && this.#indent.length + this.#line.length + 2 + text.length > this.#width) this.#end();
+    this.#line += this.#line === '' ? text : `  ${text}`;
+  }
+
+  addBlock(lines: readonly string[]): void {
+    this.#end();
+    for (const line of lines) this.#lines.push(line);
+  }
+
+  all(): string[] {
+    this.#end();
+    return this.#lines;
+  }
+
+  #end(): void {
+    if (this.#line !== '') this.#lines.push(this.#indent + this.#line);
+    this.#line = '';
+  }
 }
 
 function renderValue(value: JsonValue, style: Style): string {
@@ -104,10 +147,15 @@ function renderArray(items: readonly JsonValue[], style: Style, max: number): st
   for (const item of items) {
     const text = renderValue(item, style);
     length += text.length + 2;
-    if (length > max && shown.length > 0) return `[${shown.join(', ')}, … ${items.length} in all]`;
+    if (length > max && shown.length > 0) return `[${shown.join(', ')}, ${cut} ${items.length} in all]`;
     shown.push(text);
   }
   return `[${shown.join(', ')}]`;
+}
+
+/** A record, or an array of records or arrays. */
+function isNested(value: JsonValue): value is { readonly [name: string]: JsonValue } | readonly JsonValue[] {
+  return isObject(value) || (Array.isArray(value) && value.some((item) => typeof item === 'object'));
 }
 
 function isObject(value: JsonValue): value is { readonly [name: string]: JsonValue } {
