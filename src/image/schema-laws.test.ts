@@ -16,7 +16,7 @@ test('schemas: decode(encode(value)) equals value, through CBOR', () => {
       const bytes = encodeCbor(schema.encode(value, writingPath('test')));
       assert.deepEqual(schema.decode(decodeCbor(bytes), readingPath('test', 0)), value);
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
 });
 
@@ -35,7 +35,7 @@ test('schemas: any value decodes, and encodes again to the same, or is an ImageE
       assert.deepEqual(schema.decode(schema.encode(decoded, writingPath('test')), readingPath('test', 7)), decoded);
       JSON.stringify(toJson(schema.shape, decoded));
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
 });
 
@@ -46,7 +46,7 @@ test('what the CBOR library throws stays inside: random payloads give an ImageEr
       const records = apart.records.map((record, index) => (index === at ? { ...record, payload } : record));
       assertImageError(() => eventsOf(putTogether({ ...apart, records })));
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   );
 });
 

@@ -22,16 +22,29 @@ const all = {
   truncated: (_, random, whole) => whole.slice(0, random.below(whole.length)),
   'flipped bits': (_, random, whole) => flipped(whole, random),
   'random bytes': (image, random) =>
-    Buffer.concat([random.chance(2) ? image.preamble : new Uint8Array(), random.bytes(random.below(300))]),
+    joined(random.chance(2) ? image.preamble : new Uint8Array(), random.bytes(random.below(300))),
   'bytes replaced': (_, random, whole) => {
     const bytes = whole.slice();
     bytes.set(random.bytes(Math.min(random.below(64), bytes.length)), random.below(Math.max(1, bytes.length - 64)));
     return bytes;
   },
+  'bytes inserted': (_, random, whole) => {
+    const at = random.below(whole.length + 1);
+    return joined(whole.subarray(0, at), random.bytes(1 + random.below(16)), whole.subarray(at));
+  },
+  'bytes removed': (_, random, whole) => {
+    const at = random.below(whole.length);
+    return joined(whole.subarray(0, at), whole.subarray(at + 1 + random.below(16)));
+  },
   'other revision': (image, random) => putTogether({ ...image, preamble: encodePreamble(random.length()) }),
   'record duplicated': (image, random) => {
     const copy = random.pick(image.records);
     return putTogether(inserted(image, random, copy), tailChance(random));
+  },
+  'records repeated': (image, random) => {
+    const from = random.below(image.records.length);
+    const part = image.records.slice(from, from + 1 + random.below(4));
+    return putTogether(inserted(image, random, ...Array.from({ length: 1 + random.below(40) }, () => part).flat()));
   },
   'record removed': (image, random) => {
     const at = random.below(image.records.length);
@@ -72,6 +85,7 @@ const all = {
       ...record,
       payload: random.chance(2) ? random.bytes(random.below(64)) : random.pick(image.records).payload,
     })),
+  'payload nested deep': (image, random) => changed(image, random, (record) => ({ ...record, payload: nestedPayload(random) })),
   'payload cut': (image, random) =>
     changed(image, random, (record) => ({
       ...record,
@@ -105,6 +119,17 @@ function inserted(image: RawImage, random: Random, ...records: readonly RawRecor
 function changed(image: RawImage, random: Random, change: (record: RawRecord) => RawRecord): Uint8Array {
   const at = random.below(image.records.length);
   return putTogether({ ...image, records: image.records.with(at, change(recordAt(image, at))) }, tailChance(random));
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Begins of CBOR items within each other: arrays, maps, some that promise too much, are of no length, or a tag. */
+function nestedPayload(random: Random): Uint8Array {
+  const depth = random.pick([1, 15, 16, 17, 100, 100_000]);
+  const begin = random.pick([[0x81], [0xa1, 0x61, 0x61], [0x9b, 0, 0, 0, 1, 0, 0, 0, 0], [0xbf], [0xc1], [0x5f]]);
+  return Uint8Array.from({ length: depth * begin.length }, (_, index) => begin[index % begin.length] ?? 0);
 }
 
 function flipped(bytes: Uint8Array, random: Random): Uint8Array {
