@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inspectEvents } from './inspect.ts';
+import { inspectEvents, TreeBuilder } from './inspect.ts';
+import { KindTable } from './kind-table.ts';
 import { memorySource, readEvents } from './read-events.ts';
 import { ImageReader } from './reader.ts';
 import { render } from './render.ts';
+import { defineKind } from './kind.ts';
+import { s } from './schema.ts';
 import { bookKind, eventsOf, imageOf, kinds, noteKind, sampleImage, sheetsKind, shelfKind } from './testing/fixture.ts';
 
 const shelf = { start: 0xabcn, colour: 'red', wide: true } as const;
@@ -79,4 +82,43 @@ test('text from the image is escaped', () => {
   const text = render(inspectEvents(eventsOf(image, { unknown: 'show' })));
   assert.doesNotMatch(text.replaceAll('\n', ''), /\p{Cc}/u);
   assert.match(text, /title "\\u\{1b\}\]0;owned\\u\{7\}\\nhead"/);
+});
+
+test('a field that is longer than a line is laid out below its name', () => {
+  const registers = Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`r${index}`, 2n ** 60n + BigInt(index)]));
+  const word = s.hex(s.u64());
+  const kind = defineKind({
+    tag: 0x30,
+    name: 'cpu',
+    parents: ['image'],
+    ignorable: true,
+    schema: s.record({
+      registers: s.record(Object.fromEntries(Object.keys(registers).map((name) => [name, word]))),
+      actions: s.array(s.record({ signal: s.uint(), handler: word }), 64),
+    }),
+  });
+  const actions = Array.from({ length: 40 }, (_, signal) => ({ signal, handler: 16n }));
+  const table = new KindTable([kind]);
+  const text = render(
+    inspectEvents(
+      eventsOf(
+        imageOf((writer) => writer.write(kind, { registers, actions })),
+        {},
+        table,
+      ),
+    ),
+  );
+  assert.match(text, /^cpu\n {4}registers\n {6}r0 0x1000000000000000 {2}r1 0x1000000000000001 /m);
+  assert.match(text, /^ {4}actions\n {6}- {2}signal 0 {2}handler 0x10\n/m);
+  assert.match(text, /^ {6}… 40 in all$/m);
+  assert.ok(text.split('\n').every((line) => line.length <= 120));
+});
+
+test('a tree holds only so much', () => {
+  const builder = new TreeBuilder(10);
+  for (const event of eventsOf(sampleImage())) builder.add(event);
+  const tree = builder.tree();
+  assert.equal(tree.records.length, 1); // the head alone is more than that
+  assert.equal(tree.omitted, 10);
+  assert.match(render(tree), /^… 10 records more$/m);
 });
