@@ -3,9 +3,9 @@
  *
  *     npm run fuzz -- [IMAGE] [--count N] [--seed N]
  *
- * Without IMAGE it takes a small one that has everything the format has. A failure is left in fuzz-failure.image.
+ * Without IMAGE it takes a small one that has everything the format has. A failure is left in build/fuzz-failure.image.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { CampaignFailure, runCampaign } from '../src/image/testing/campaign.ts';
 import { kinds as sampleKinds, sampleImage } from '../src/image/testing/fixture.ts';
@@ -37,8 +37,9 @@ try {
   console.log(`peak resident memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`);
 } catch (error) {
   if (!(error instanceof CampaignFailure)) throw error;
-  writeFileSync('fuzz-failure.image', error.bytes);
-  console.error(error);
-  console.error('The image is in fuzz-failure.image');
+  mkdirSync('build', { recursive: true });
+  writeFileSync('build/fuzz-failure.image', error.bytes);
+  console.error(error.message, error.cause ?? '');
+  console.error('The image is in build/fuzz-failure.image');
   process.exitCode = 1;
 }

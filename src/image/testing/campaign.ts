@@ -86,8 +86,9 @@ function readInAllWays(bytes: Uint8Array, kinds: KindTable): ImageError | undefi
   }
   const options: ReaderOptions = { data: 'skip', unknown: 'show' };
   const tree = inspectEvents(readEvents(new ImageReader(kinds, options), memorySource(bytes)));
-  const text = render(tree) + JSON.stringify(tree);
-  if (/[\p{Cc}\p{Cs}]/u.test(text.replaceAll('\n', ''))) throw new Error('a control character in the text');
+  JSON.parse(JSON.stringify(tree));
+  const harmful = /[\p{Cc}\p{Cf}\p{Cs}]/u.exec(render(tree).replaceAll('\n', ''));
+  if (harmful !== null) throw new Error(`the text has U+${harmful[0].codePointAt(0)?.toString(16)} at ${harmful.index}`);
   return answer;
 }
 
