@@ -44,7 +44,10 @@ function shell(line: string): Shown {
   assert.equal(status, 42);
   const lines = stdout.trimEnd().split('\n');
   const note = (name: string): string => lines.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
-  const words = lines.slice(0, lines.findIndex((each) => each.startsWith('NAME=')));
+  const words = lines.slice(
+    0,
+    lines.findIndex((each) => each.startsWith('NAME=')),
+  );
   const mask = note('SIGIGN');
   return { words, name: note('NAME'), openFiles: note('NOFILE'), ignored: mask === 'unset' ? -1n : BigInt(`0x${mask}`) };
 }
@@ -55,7 +58,10 @@ test('words reach Node as they are', () => {
   assert.equal(name, 'stasis');
 });
 
-for (const [script, verb] of [['ckpt', 'checkpoint'], ['rstr', 'restart']] as const) {
+for (const [script, verb] of [
+  ['ckpt', 'checkpoint'],
+  ['rstr', 'restart'],
+] as const) {
   test(`${script} is stasis ${verb}`, () => {
     const { words, name } = shell(`bin/${script} 42`);
     assert.deepEqual(words.slice(1), [verb, '42']);

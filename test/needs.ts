@@ -16,6 +16,8 @@ export const needs = {
   sqlite3: '/usr/bin/sqlite3',
   python3: '/usr/bin/python3',
   tmux: '/usr/bin/tmux',
+  'util-linux': '/usr/bin/setpriv',
+  bsdutils: '/usr/bin/script',
 } as const;
 
 export type Need = keyof typeof needs;

@@ -72,7 +72,17 @@ function report(result: FileResult): void {
   console.log(`${failed.length > 0 ? 'FAIL' : 'ok  '} ${result.file}: ${counts.join(', ')} in ${seconds} s`);
   for (const { name, reason } of skipped) console.log(`     skipped: ${name} (${reason})`);
   for (const { name, details } of failed) console.log(indent(`${name}\n${indent(details, 2)}`, 5));
-  if (failed.length > 0 && result.output.trim() !== '') console.log(indent(`It printed:\n${indent(result.output.trim(), 2)}`, 5));
+  if (failed.length > 0 && result.output.trim() !== '')
+    console.log(indent(`It printed:\n${indent(ending(result.output), 2)}`, 5));
+}
+
+/** The last lines of what a file printed: a test that prints in a loop must not bury the failures of the others. */
+function ending(output: string): string {
+  const lines = output.trim().split('\n');
+  const most = 200;
+  return lines.length <= most
+    ? lines.join('\n')
+    : [`(${lines.length - most} lines before these)`, ...lines.slice(-most)].join('\n');
 }
 
 function indent(text: string, width: number): string {

@@ -1,0 +1,2 @@
+/** Holds no test, for test/runner.test.ts. */
+export const nothing = undefined;
