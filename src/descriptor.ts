@@ -5,8 +5,7 @@
  * file and not to the descriptor (man 2 fcntl), so whoever shares the pipe with us may have set it, and clearing it here
  * would change it for them. EAGAIN is therefore answered by waiting.
  */
-import { closeSync, openSync, readSync, readlinkSync, writevSync } from 'node:fs';
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync, readSync, readlinkSync, writevSync } from 'node:fs';
 import { StasisError, SyscallError } from './errors.ts';
 
 /** The kernel takes at most that many parts in one call (UIO_MAXIOV, linux/uio.h). */
@@ -31,7 +30,7 @@ export function fromNodeError(error: unknown, action: string, hint?: string): un
 
 /** Writes every byte of `parts`, in order. Waits for as long as the reader needs. */
 export function writeFully(fd: number, parts: readonly Uint8Array[]): void {
-  let pending = parts.filter((part) => part.byteLength > 0);
+  let pending: readonly Uint8Array[] = parts.filter((part) => part.byteLength > 0);
   using blocking = new BlockingTwin(fd, constants.O_WRONLY);
   const pause = new Pause();
   while (pending.length > 0) {
@@ -65,13 +64,13 @@ export function readFully(fd: number, into: Uint8Array, position: number | null 
 }
 
 /** What is left of `parts` after `count` bytes of them. */
-function without(parts: Uint8Array[], count: number): Uint8Array[] {
-  let index = 0;
+function without(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let left = count;
-  while (index < parts.length && left >= parts[index]!.byteLength) left -= parts[index++]!.byteLength;
-  const rest = parts.slice(index);
-  if (left > 0) rest[0] = rest[0]!.subarray(left);
-  return rest;
+  for (const [index, part] of parts.entries()) {
+    if (left < part.byteLength) return left === 0 ? parts.slice(index) : [part.subarray(left), ...parts.slice(index + 1)];
+    left -= part.byteLength;
+  }
+  return [];
 }
 
 /**
@@ -148,6 +147,7 @@ export function writeError(error: unknown, target: string): unknown {
 /** A StasisError for a failed open or read of an image. */
 export function readError(error: unknown, origin: string): unknown {
   if (!isNodeError(error)) return error;
-  if (error.code === 'EISDIR') return new StasisError('FAILED', `Cannot read the image ${origin}: it is a directory`, { cause: error });
+  if (error.code === 'EISDIR')
+    return new StasisError('FAILED', `Cannot read the image ${origin}: it is a directory`, { cause: error });
   return fromNodeError(error, `Cannot read the image ${origin}`);
 }

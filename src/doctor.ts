@@ -1,14 +1,17 @@
-/** What this kernel and these privileges allow: each thing that Stasis needs is tried, not guessed from a version. */
-import { mustSyscall } from './linux/ffi.ts';
+/** What this kernel and these privileges allow; each thing that is missing with its remedy. Changes nothing. */
+import { readFileSync } from 'node:fs';
+import { checks, type Finding, type Host } from './doctor-checks.ts';
+import { errnoName } from './linux/errno.ts';
+import { probes } from './linux/probes.ts';
 
-export interface Check {
-  /** Stable. */
+export interface Check extends Finding {
+  /** Stable, for programs. */
   readonly name: string;
-  readonly ok: boolean;
-  /** Without it no checkpoint or no restart works; otherwise something is slower, or needs root. */
+  /** For people. */
+  readonly title: string;
+  /** Without it no checkpoint or no restart can work; else it is a limit. */
   readonly required: boolean;
-  readonly detail: string;
-  /** What to do about it; empty when it is there. */
+  /** What to do about it; empty when all is well. */
   readonly remedy: string;
 }
 
@@ -18,16 +21,40 @@ export interface Diagnosis {
   readonly checks: readonly Check[];
 }
 
-export async function doctor(): Promise<Diagnosis> {
-  const checks = [ffi()];
-  return { ok: checks.every(({ ok, required }) => ok || !required), checks };
+/** Runs all checks on this host, for this process. Never throws: a check that cannot be made has failed. */
+export async function doctor(host: Host = thisHost()): Promise<Diagnosis> {
+  const results = checks.map(({ name, title, required, remedy, find }): Check => {
+    const { ok, detail } = attempt(() => find(host));
+    return { name, title, required, ok, detail, remedy: ok ? '' : remedy };
+  });
+  return { ok: results.every((check) => check.ok || !check.required), checks: results };
 }
 
-function ffi(): Check {
+function attempt(find: () => Finding): Finding {
   try {
-    mustSyscall('getpid', 'Cannot make a system call');
-    return { name: 'ffi', ok: true, required: true, detail: 'system calls can be made', remedy: '' };
+    return find();
   } catch (error) {
-    return { name: 'ffi', ok: false, required: true, detail: String(error), remedy: 'Run npm ci where Stasis is installed.' };
+    return { ok: false, detail: `could not be tried: ${error instanceof Error ? error.message : String(error)}` };
   }
+}
+
+/** The machine we run on. */
+export function thisHost(): Host {
+  return {
+    platform: process.platform,
+    architecture: process.arch,
+    nodeVersion: process.versions.node,
+    uid: process.getuid?.() ?? -1,
+    readText: (path) => {
+      try {
+        return readFileSync(path, 'utf8');
+      } catch {
+        return undefined;
+      }
+    },
+    probe: (name) => {
+      const result = probes[name]();
+      return result < 0 ? errnoName(-result) : '';
+    },
+  };
 }

@@ -5,7 +5,17 @@
  *     openSink -> write, write, … -> commit        (or discard; leaving a `using` block discards)
  */
 import {
-  closeSync, constants, fstatSync, fsyncSync, lstatSync, openSync, realpathSync, renameSync, rmSync, statSync, type Stats,
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  type Stats,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { isNodeError, writeError, writeFully } from './descriptor.ts';
@@ -125,7 +135,7 @@ const MODE = 0o600;
 /** __O_TMPFILE | O_DIRECTORY, asm-generic/fcntl.h; valid on x86, ARM and RISC-V. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 /** What file systems without O_TMPFILE answer; kernels before it see a directory opened for writing. */
-const NO_TMPFILE: readonly string[] = ['EOPNOTSUPP', 'EISDIR', 'EINVAL', 'ENOENT'];
+const NO_TMPFILE: ReadonlySet<string> = new Set(['EOPNOTSUPP', 'EISDIR', 'EINVAL', 'ENOENT']);
 
 class FileSink implements OpenSink {
   readonly fd: number;
@@ -183,7 +193,7 @@ class FileSink implements OpenSink {
       if (this.#linkedDirectly()) return;
       // A link cannot replace a file, a rename can.
       const name = temporaryName(this.path);
-      this.#linkFile!(this.fd, name);
+      this.#link(name);
       this.#temporary = name;
     }
     renameSync(this.#temporary, this.path);
@@ -192,12 +202,17 @@ class FileSink implements OpenSink {
 
   #linkedDirectly(): boolean {
     try {
-      this.#linkFile!(this.fd, this.path);
+      this.#link(this.path);
       return true;
     } catch (error) {
       if (isNodeError(error) && error.code === 'EEXIST') return false;
       throw error;
     }
+  }
+
+  #link(path: string): void {
+    if (this.#linkFile === undefined) throw new Error('Without a link function no file is opened without a name');
+    this.#linkFile(this.fd, path);
   }
 
   #close(): void {
@@ -210,19 +225,23 @@ function openNameless(directory: string): number | undefined {
   try {
     return openSync(directory, O_TMPFILE | constants.O_WRONLY, MODE);
   } catch (error) {
-    if (isNodeError(error) && NO_TMPFILE.includes(error.code)) return undefined;
+    if (isNodeError(error) && NO_TMPFILE.has(error.code)) return undefined;
     throw error;
   }
 }
 
-/** The new name is on the disk only after that (man 2 fsync). Some file systems cannot do it and need not. */
+/** File systems without it, and a directory that may be written but not read. */
+const NO_DIRECTORY_SYNC: ReadonlySet<string> = new Set(['EINVAL', 'EROFS', 'EACCES']);
+
+/** The new name is on the disk only after that (man 2 fsync). */
 function syncDirectory(directory: string): void {
-  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  let fd: number | undefined;
   try {
+    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
     fsyncSync(fd);
   } catch (error) {
-    if (!isNodeError(error) || (error.code !== 'EINVAL' && error.code !== 'EROFS')) throw error;
+    if (!isNodeError(error) || !NO_DIRECTORY_SYNC.has(error.code)) throw error;
   } finally {
-    closeSync(fd);
+    if (fd !== undefined) closeSync(fd);
   }
 }

@@ -64,7 +64,7 @@ class StreamSource implements OpenSource {
   skip(bytes: number): void {
     this.#scratch ??= new Uint8Array(Math.min(bytes, 1 << 20));
     if (this.#scratch.byteLength < Math.min(bytes, 1 << 20)) this.#scratch = new Uint8Array(1 << 20);
-    for (let left = bytes; left > 0; ) {
+    for (let left = bytes; left > 0;) {
       const count = this.read(this.#scratch.subarray(0, Math.min(left, this.#scratch.byteLength)));
       if (count === 0) return;
       left -= count;

@@ -8,7 +8,7 @@ import { openProgress } from './progress.ts';
 import { formatBytes, formatMilliseconds } from './text.ts';
 
 export async function checkpointCommand(invocation: Invocation, signal: AbortSignal): Promise<number> {
-  const pid = processId(invocation, invocation.argument('PID')!);
+  const pid = processId(invocation, invocation.argument('PID'));
   const dryRun = invocation.flag('dry-run');
   const json = invocation.flag('json');
   const quiet = invocation.flag('quiet');
@@ -25,7 +25,9 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
     if (!quiet) print(`Process ${pid} can be checkpointed.\n`);
   } else if (!quiet && isTerminal(2)) {
     const where = sink !== undefined && 'path' in sink ? `${sink.path}: ` : '';
-    say(`${where}checkpoint ${result.id} of process ${pid}, ${formatBytes(result.bytes)}, frozen for ${formatMilliseconds(result.stats.freezeMs)}\n`);
+    say(
+      `${where}checkpoint ${result.id} of process ${pid}, ${formatBytes(result.bytes)}, frozen for ${formatMilliseconds(result.stats.freezeMs)}\n`,
+    );
   }
   if (invocation.flag('stats')) {
     const { sayStats } = await import('./stats.ts');

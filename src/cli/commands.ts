@@ -81,11 +81,25 @@ export const commands: readonly CommandSpec[] = [
     ],
     arguments: [{ name: 'PID', summary: 'The process to checkpoint', completion: 'pid' }],
     options: [
-      { name: 'output', short: 'o', value: 'FILE', completion: 'file', summary: 'Write the image to FILE; - for standard output' },
-      { name: 'kill', summary: 'Kill the process once the image is safely written', excludes: ['leave-stopped', 'leave-running'] },
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        completion: 'file',
+        summary: 'Write the image to FILE; - for standard output',
+      },
+      {
+        name: 'kill',
+        summary: 'Kill the process once the image is safely written',
+        excludes: ['leave-stopped', 'leave-running'],
+      },
       { name: 'leave-stopped', summary: 'Leave the process stopped, as by SIGSTOP', excludes: ['leave-running'] },
       { name: 'leave-running', summary: 'Let the process run on (the default)' },
-      { name: 'dry-run', summary: 'Only find out whether a checkpoint would succeed; write nothing', excludes: ['output', 'kill', 'leave-stopped'] },
+      {
+        name: 'dry-run',
+        summary: 'Only find out whether a checkpoint would succeed; write nothing',
+        excludes: ['output', 'kill', 'leave-stopped'],
+      },
       json,
       stats,
       quiet,
@@ -161,10 +175,7 @@ export const commands: readonly CommandSpec[] = [
     arguments: [imageArgument],
     options: [json, verbose],
     examples: [{ line: 'stasis inspect counter.image', meaning: 'Read it like a table of contents.' }],
-    json: [
-      okField,
-      { path: 'image', type: 'object', meaning: 'The tree, as in docs/format.md; numbers above 2^53 as strings' },
-    ],
+    json: [okField, { path: 'image', type: 'object', meaning: 'The tree, as in docs/format.md; numbers above 2^53 as strings' }],
     errors: ['FAILED', 'USAGE', 'IMAGE'],
   },
   {
@@ -197,7 +208,11 @@ export const commands: readonly CommandSpec[] = [
       { path: 'ok', type: 'boolean', meaning: 'Everything that is required is there' },
       { path: 'checks[].name', type: 'string', meaning: 'Stable name of the check' },
       { path: 'checks[].ok', type: 'boolean', meaning: 'It is there' },
-      { path: 'checks[].required', type: 'boolean', meaning: 'Without it nothing works; else something is slower, or needs root' },
+      {
+        path: 'checks[].required',
+        type: 'boolean',
+        meaning: 'Without it nothing works; else something is slower, or needs root',
+      },
       { path: 'checks[].detail', type: 'string', meaning: 'What was found' },
       { path: 'checks[].remedy', type: 'string', meaning: 'What to do about it; empty when it is there' },
     ],

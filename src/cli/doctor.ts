@@ -15,15 +15,11 @@ export async function doctorCommand(invocation: Invocation): Promise<number> {
 
 /** One line for each check, and the remedy below what is missing. */
 export function renderDiagnosis(diagnosis: Diagnosis, width: number, paint: ReturnType<typeof painter>): string {
-  const labelWidth = Math.max(...diagnosis.checks.map(({ name }) => name.length));
+  const indent = ' '.repeat(9);
   const lines = diagnosis.checks.flatMap((check) => {
-    const [first = '', ...others] = paragraph(check.detail, Math.max(width - labelWidth - 11, 30));
-    const indent = ' '.repeat(labelWidth + 11);
-    const remedy = check.ok ? [] : paragraph(check.remedy, Math.max(width - labelWidth - 11, 30));
-    return [
-      `${mark(check, paint)}  ${check.name.padEnd(labelWidth)}  ${first}`,
-      ...[...others, ...remedy].map((line) => indent + line),
-    ];
+    const [first = '', ...others] = paragraph(`${check.title}: ${check.detail}`, width - indent.length);
+    const remedy = check.ok ? [] : paragraph(check.remedy, width - indent.length);
+    return [`${mark(check, paint)}  ${first}`, ...[...others, ...remedy].map((line) => indent + line)];
   });
   const missing = diagnosis.checks.filter(({ ok, required }) => required && !ok).length;
   const verdict = missing === 0 ? 'Checkpoints and restarts work here.' : `${missing} of what Stasis needs is missing here.`;

@@ -11,8 +11,20 @@ export function commandHelp(command: CommandSpec, name: string, width: number): 
     ...command.description.map((text) => paragraph(text, width)),
     command.arguments.length === 0
       ? []
-      : ['Arguments:', ...columns(command.arguments.map(({ name: label, summary }) => [label, summary]), width)],
-    ['Options:', ...columns([...command.options, ...commonOptions].map((option) => [optionLabel(option), option.summary]), width)],
+      : [
+          'Arguments:',
+          ...columns(
+            command.arguments.map(({ name: label, summary }) => [label, summary]),
+            width,
+          ),
+        ],
+    [
+      'Options:',
+      ...columns(
+        [...command.options, ...commonOptions].map((option) => [optionLabel(option), option.summary]),
+        width,
+      ),
+    ],
     ['Examples:', ...examples],
     ['Exit codes:', ...columns(exitCodes(command), width)],
   ];
@@ -24,10 +36,28 @@ export function overview(width: number): string {
   return layout([
     ['Usage: stasis COMMAND [ARGUMENT…] [OPTION…]'],
     paragraph('Writes the state of running Linux processes into an image, and continues them from it.', width),
-    ['Commands:', ...columns(commands.map(({ name, summary, alias }) => [name, alias === undefined ? summary : `${summary} (${alias})`]), width)],
-    ['Options:', ...columns(commonOptions.map((option) => [optionLabel(option), option.summary]), width)],
-    ['Environment:', ...columns(environment.map(({ name, meaning }) => [name, meaning]), width)],
-    ["More about a command: stasis COMMAND --help. On a new machine first try: stasis doctor"],
+    [
+      'Commands:',
+      ...columns(
+        commands.map(({ name, summary, alias }) => [name, alias === undefined ? summary : `${summary} (${alias})`]),
+        width,
+      ),
+    ],
+    [
+      'Options:',
+      ...columns(
+        commonOptions.map((option) => [optionLabel(option), option.summary]),
+        width,
+      ),
+    ],
+    [
+      'Environment:',
+      ...columns(
+        environment.map(({ name, meaning }) => [name, meaning]),
+        width,
+      ),
+    ],
+    ['More about a command: stasis COMMAND --help. On a new machine first try: stasis doctor'],
   ]);
 }
 
@@ -39,7 +69,9 @@ export function usage(command: CommandSpec, name: string): string {
     return optional === true ? `[${shown}]` : shown;
   });
   // Options after the stranger's command would be the stranger's.
-  return command.arguments.some(({ rest }) => rest === true) ? [name, options, ...words].join(' ') : [name, ...words, options].join(' ');
+  return command.arguments.some(({ rest }) => rest === true)
+    ? [name, options, ...words].join(' ')
+    : [name, ...words, options].join(' ');
 }
 
 export function optionLabel(option: OptionSpec): string {

@@ -20,7 +20,7 @@ export function imageSource(invocation: Invocation): Source {
 }
 
 /** A process id from the command line. */
-export function processId(invocation: Invocation, word: string): number {
+export function processId(invocation: Invocation, word = ''): number {
   // PID_MAX_LIMIT is 2^22 (linux/threads.h); 0 would be ourselves.
   const pid = /^[0-9]+$/.test(word) ? Number(word) : NaN;
   if (pid >= 1 && pid <= 4_194_304) return pid;

@@ -42,7 +42,8 @@ export class Invocation {
   }
 
   #find(name: string): string | true | undefined {
-    if (!this.command.options.some((option) => option.name === name)) throw new Error(`${this.command.name} has no option ${name}`);
+    if (!this.command.options.some((option) => option.name === name))
+      throw new Error(`${this.command.name} has no option ${name}`);
     return this.#values.get(name);
   }
 }
@@ -63,7 +64,8 @@ export function usageError(command: CommandSpec | undefined, name: string, messa
  */
 export function parseCommandLine(words: readonly string[], invokedAs = 'stasis'): Request {
   const [first, ...others] = words;
-  if (first === undefined) throw usageError(undefined, 'stasis', 'No command was given', `Commands: ${names()}. See: stasis --help`);
+  if (first === undefined)
+    throw usageError(undefined, 'stasis', 'No command was given', `Commands: ${names()}. See: stasis --help`);
   if (first === '-h' || first === '--help') return { kind: 'help', command: undefined, name: 'stasis' };
   if (first === '-V' || first === '--version') return { kind: 'version' };
   if (first === 'help') {
@@ -127,7 +129,8 @@ type OptionToken = { readonly rawName: string; readonly value?: string | undefin
 
 function valueOf(command: CommandSpec, name: string, option: OptionSpec, token: OptionToken): string | true {
   if (option.value === undefined) {
-    if (token.value !== undefined) throw usageError(command, name, `${token.rawName} takes no value, but was given "${token.value}"`);
+    if (token.value !== undefined)
+      throw usageError(command, name, `${token.rawName} takes no value, but was given "${token.value}"`);
     return true;
   }
   // A value that looks like an option is a forgotten value, unless it was attached (--output=-x); - alone is a stream.

@@ -7,7 +7,8 @@ import type { Invocation } from './parse.ts';
 export function reportError(error: unknown, invocation: Invocation | undefined, words: readonly string[] = []): number {
   const known = asStasisError(error);
   if (wants(invocation, words, 'json')) {
-    printJSON({ ok: false, error: known.toJSON() });
+    const more = wants(invocation, words, 'verbose') ? { trail: trail(error).trimEnd().split('\n') } : {};
+    printJSON({ ok: false, error: { ...known.toJSON(), ...more } });
   } else {
     const name = invocation?.name ?? 'stasis';
     const paint = painter(2);
@@ -49,10 +50,15 @@ function trail(error: unknown): string {
   let text = '';
   for (let each: unknown = error, depth = 0; each !== undefined && depth < 10; depth++) {
     const place = each instanceof Error ? stackOf(each) : '';
-    text += depth === 0 ? place : `Cause: ${each instanceof Error ? `${each.name}: ${each.message}` : String(each)}\n${place}`;
+    text += depth === 0 ? place : `Cause: ${described(each)}\n${place}`;
     each = each instanceof Error ? each.cause : undefined;
   }
   return text;
+}
+
+function described(value: unknown): string {
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function stackOf(error: Error): string {

@@ -37,7 +37,9 @@ export async function runCommand(invocation: Invocation): Promise<number> {
     });
   }
   try {
-    return await (await load())(invocation, controller.signal);
+    return await (
+      await load()
+    )(invocation, controller.signal);
   } catch (error) {
     if (received === undefined || !(error instanceof StasisError) || error.code !== 'ABORTED') throw error;
     const { reportError } = await import('./report.ts');
