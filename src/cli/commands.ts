@@ -175,7 +175,17 @@ export const commands: readonly CommandSpec[] = [
     arguments: [imageArgument],
     options: [json, verbose],
     examples: [{ line: 'stasis inspect counter.image', meaning: 'Read it like a table of contents.' }],
-    json: [okField, { path: 'image', type: 'object', meaning: 'The tree, as in docs/format.md; numbers above 2^53 as strings' }],
+    json: [
+      okField,
+      { path: 'image.records[]', type: 'array of objects', meaning: 'The records at the top level: head, task, …, tail' },
+      { path: '….kind', type: 'string', meaning: 'Name of the kind of record; docs/format.md describes each' },
+      { path: '….objref', type: 'integer, absent for most', meaning: 'Number by which other records refer to it' },
+      { path: '….title', type: 'string, absent for some', meaning: 'What it is, in a few words' },
+      { path: '….offset', type: 'integer', meaning: 'Where the record begins in the image' },
+      { path: '….value', type: 'object', meaning: 'Its fields; numbers of 64 bits are strings, decimal or 0x…' },
+      { path: '….data', type: '{offset, bytes}, absent without data', meaning: 'Where its data stands' },
+      { path: '….records[]', type: 'array of objects, absent for a leaf', meaning: 'The records nested in it' },
+    ],
     errors: ['FAILED', 'USAGE', 'IMAGE'],
   },
   {
@@ -192,6 +202,9 @@ export const commands: readonly CommandSpec[] = [
       { path: 'records', type: 'integer', meaning: 'Number of records' },
       { path: 'bytes', type: 'integer', meaning: 'Size of the image' },
       { path: 'digest', type: 'string', meaning: 'SHA-256 over all structure of the image, in hex' },
+      { path: 'dataBytes', type: 'integer', meaning: 'Bytes of memory in it' },
+      { path: 'pages', type: 'integer', meaning: 'The same in pages' },
+      { path: 'kinds', type: 'object', meaning: 'Number of records of each kind' },
     ],
     errors: ['FAILED', 'USAGE', 'IMAGE'],
   },
@@ -207,6 +220,7 @@ export const commands: readonly CommandSpec[] = [
     json: [
       { path: 'ok', type: 'boolean', meaning: 'Everything that is required is there' },
       { path: 'checks[].name', type: 'string', meaning: 'Stable name of the check' },
+      { path: 'checks[].title', type: 'string', meaning: 'What is checked, for people' },
       { path: 'checks[].ok', type: 'boolean', meaning: 'It is there' },
       {
         path: 'checks[].required',

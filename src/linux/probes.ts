@@ -24,7 +24,18 @@ function prctl(option: number, second: Word, third: Word): number {
   return syscall('prctl', option, second, third, 0, 0);
 }
 
-export const probes = {
+export type ProbeName =
+  | 'ffi'
+  | 'ptrace'
+  | 'processVm'
+  | 'pidfdGetfd'
+  | 'seccompNotification'
+  | 'pagemapScan'
+  | 'kcmp'
+  | 'userfaultfd'
+  | 'memoryMap';
+
+export const probes: Readonly<Record<ProbeName, () => number>> = {
   /** The library and the C library work. */
   ffi: (): number => (syscall('getpid') === process.pid ? 0 : -1),
 
@@ -82,6 +93,4 @@ export const probes = {
     const PR_SET_MM_MAP_SIZE = 15;
     return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, scratch().address);
   },
-} as const satisfies Readonly<Record<string, () => number>>;
-
-export type ProbeName = keyof typeof probes;
+};
