@@ -3,7 +3,7 @@ import type { CheckpointOptions } from '../checkpoint.ts';
 import type { Sink } from '../sink.ts';
 import { processId } from './images.ts';
 import { isTerminal, print, printJSON, say } from './output.ts';
-import { usageError, type Invocation } from './parse.ts';
+import { UsageError, type Invocation } from './parse.ts';
 import { openProgress } from './progress.ts';
 import { formatBytes, formatMilliseconds } from './text.ts';
 
@@ -43,21 +43,19 @@ function after(invocation: Invocation): NonNullable<CheckpointOptions['after']> 
 
 /** Standard output carries either the image or the document, and no terminal wants an image. */
 function imageSink(invocation: Invocation): Sink {
-  const { command, name } = invocation;
+  const { name } = invocation;
   const file = invocation.value('output');
   if (file !== undefined && file !== '-') return { path: file };
   const typed = `${name} ${invocation.argument('PID')}`;
   if (invocation.flag('json')) {
-    throw usageError(
-      command,
+    throw new UsageError(
       name,
       'With --json, standard output carries the document, so the image needs a file',
       `Name one: ${typed} --json -o FILE`,
     );
   }
   if (isTerminal(1)) {
-    throw usageError(
-      command,
+    throw new UsageError(
       name,
       'Standard output is a terminal, and an image is no text',
       `Name a file: ${typed} -o FILE. Or redirect: ${typed} > FILE`,

@@ -53,9 +53,15 @@ export type Request =
   | { readonly kind: 'version' }
   | { readonly kind: 'command'; readonly invocation: Invocation };
 
-/** Wrong usage; `command` decides which help the message points to. */
-export function usageError(command: CommandSpec | undefined, name: string, message: string, hint?: string): StasisError {
-  return new StasisError('USAGE', message, { hint: hint ?? `See: ${command === undefined ? 'stasis' : name} --help` });
+/** Wrong usage of the command that the user knows as `commandName`; it stands before the message, which leaves it out. */
+export class UsageError extends StasisError {
+  override name = 'UsageError';
+  readonly commandName: string;
+
+  constructor(commandName: string, message: string, hint = `See: ${commandName} --help`) {
+    super('USAGE', message, { hint });
+    this.commandName = commandName;
+  }
 }
 
 /**
@@ -64,8 +70,7 @@ export function usageError(command: CommandSpec | undefined, name: string, messa
  */
 export function parseCommandLine(words: readonly string[], invokedAs = 'stasis'): Request {
   const [first, ...others] = words;
-  if (first === undefined)
-    throw usageError(undefined, 'stasis', 'No command was given', `Commands: ${names()}. See: stasis --help`);
+  if (first === undefined) throw new UsageError('stasis', 'No command was given', `Commands: ${names()}. See: stasis --help`);
   if (first === '-h' || first === '--help') return { kind: 'help', command: undefined, name: 'stasis' };
   if (first === '-V' || first === '--version') return { kind: 'version' };
   if (first === 'help') {
@@ -83,10 +88,10 @@ function names(): string {
 function mustFind(word: string): CommandSpec {
   const command = commandNamed(word);
   if (command !== undefined) return command;
-  if (word.startsWith('-')) throw usageError(undefined, 'stasis', `Unknown option ${word} before the command`);
+  if (word.startsWith('-')) throw new UsageError('stasis', `Unknown option ${word} before the command`);
   const candidate = closest(word, [...commands.map((each) => each.name), 'help']);
   const hint = candidate === undefined ? `Commands: ${names()}` : `Did you mean: stasis ${candidate}`;
-  throw usageError(undefined, 'stasis', `There is no command "${word}"`, hint);
+  throw new UsageError('stasis', `There is no command "${word}"`, hint);
 }
 
 function parseCommand(command: CommandSpec, words: readonly string[], name: string): Request {
@@ -114,10 +119,10 @@ function parseCommand(command: CommandSpec, words: readonly string[], name: stri
       rest.push(token.value);
     } else if (token.kind === 'option') {
       const option = options.find((each) => each.name === token.name);
-      if (option === undefined) throw unknownOption(command, name, token.rawName, options);
+      if (option === undefined) throw unknownOption(name, token.rawName, options);
       if (option.name === 'help') return { kind: 'help', command, name };
       if (option.name === 'version') return { kind: 'version' };
-      values.set(option.name, valueOf(command, name, option, token));
+      values.set(option.name, valueOf(name, option, token));
     }
   }
   checkExclusions(command, name, values);
@@ -127,47 +132,50 @@ function parseCommand(command: CommandSpec, words: readonly string[], name: stri
 
 type OptionToken = { readonly rawName: string; readonly value?: string | undefined; readonly inlineValue?: boolean | undefined };
 
-function valueOf(command: CommandSpec, name: string, option: OptionSpec, token: OptionToken): string | true {
+function valueOf(name: string, option: OptionSpec, token: OptionToken): string | true {
   if (option.value === undefined) {
-    if (token.value !== undefined)
-      throw usageError(command, name, `${token.rawName} takes no value, but was given "${token.value}"`);
+    if (token.value !== undefined) throw new UsageError(name, `${token.rawName} takes no value, but was given "${token.value}"`);
     return true;
   }
   // A value that looks like an option is a forgotten value, unless it was attached (--output=-x); - alone is a stream.
   const forgotten = token.inlineValue === false && token.value !== undefined && /^-./.test(token.value);
   if (token.value === undefined || token.value === '' || forgotten) {
-    throw usageError(command, name, `${token.rawName} needs a value: ${token.rawName} ${option.value}`);
+    throw new UsageError(name, `${token.rawName} needs a value: ${token.rawName} ${option.value}`);
   }
   return token.value;
 }
 
-function unknownOption(command: CommandSpec, name: string, rawName: string, options: readonly OptionSpec[]): StasisError {
+function unknownOption(name: string, rawName: string, options: readonly OptionSpec[]): StasisError {
   const candidate = closest(
     rawName,
     options.map((option) => `--${option.name}`),
   );
-  return usageError(command, name, `${name} has no option ${rawName}`, candidate && `Did you mean: ${candidate}`);
+  return new UsageError(name, `There is no option ${rawName}`, candidate && `Did you mean: ${candidate}`);
 }
 
 function checkExclusions(command: CommandSpec, name: string, values: ReadonlyMap<string, unknown>): void {
   for (const option of command.options) {
     if (!values.has(option.name)) continue;
     const other = option.excludes?.find((each) => values.has(each));
-    if (other !== undefined) throw usageError(command, name, `--${option.name} and --${other} exclude each other`);
+    if (other !== undefined) throw new UsageError(name, `--${option.name} and --${other} exclude each other`);
   }
 }
 
 function checkArguments(command: CommandSpec, name: string, words: readonly string[]): void {
   const missing = command.arguments.find((argument, index) => argument.optional !== true && words[index] === undefined);
-  if (missing !== undefined) throw usageError(command, name, `${name} needs ${missing.name}: ${missing.summary.toLowerCase()}`);
+  if (missing !== undefined) throw new UsageError(name, `${missing.name} is missing: ${lowerFirst(missing.summary)}`);
   const last = command.arguments.at(-1);
   const surplus = words[command.arguments.length];
   if (surplus !== undefined && last?.rest !== true) {
-    throw usageError(command, name, `${name} takes ${arity(command)}, so "${surplus}" is one too many`);
+    throw new UsageError(name, `"${surplus}" is one argument too many: ${name} takes ${arity(command)}`);
   }
 }
 
 function arity(command: CommandSpec): string {
   const count = command.arguments.length;
   return count === 0 ? 'no argument' : count === 1 ? 'one argument' : `${count} arguments`;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }

@@ -1,7 +1,7 @@
 /** How a failure is told: to people on standard error, with --json as the one document on standard output. */
 import { StasisError } from '../errors.ts';
 import { painter, printJSON, say } from './output.ts';
-import type { Invocation } from './parse.ts';
+import { UsageError, type Invocation } from './parse.ts';
 
 /** Tells it; answers the exit code. `words` are the whole command line, for when it could not be parsed. */
 export function reportError(error: unknown, invocation: Invocation | undefined, words: readonly string[] = []): number {
@@ -10,7 +10,7 @@ export function reportError(error: unknown, invocation: Invocation | undefined, 
     const more = wants(invocation, words, 'verbose') ? { trail: trail(error).trimEnd().split('\n') } : {};
     printJSON({ ok: false, error: { ...known.toJSON(), ...more } });
   } else {
-    const name = invocation?.name ?? 'stasis';
+    const name = error instanceof UsageError ? error.commandName : (invocation?.name ?? 'stasis');
     const paint = painter(2);
     say(`${paint('bold', `${name}:`)} ${paint('red', firstLine(known.message))}${otherLines(known.message)}\n`);
     if (known.hint !== undefined) say(`${known.hint}\n`);

@@ -28,6 +28,8 @@ export async function runCommand(invocation: Invocation): Promise<number> {
   if (invocation.command.name !== 'checkpoint' && invocation.command.name !== 'restart') {
     return (await load())(invocation, new AbortController().signal);
   }
+  // At the limit on file sizes (ulimit -f) the kernel sends SIGXFSZ, which would end us; handled, write answers EFBIG.
+  process.on('SIGXFSZ', () => {});
   const controller = new AbortController();
   let received: (typeof endings)[number] | undefined;
   for (const name of endings) {
