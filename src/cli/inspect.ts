@@ -7,7 +7,7 @@ import type { Invocation } from './parse.ts';
 export async function inspectCommand(invocation: Invocation): Promise<number> {
   const source = imageSource(invocation);
   const { inspect, render } = await import('../inspect.ts');
-  const tree = inspect(source);
+  const tree = await inspect(source, { partial: true });
   const { error, ...image } = tree;
   if (invocation.flag('json')) {
     printJSON(error === undefined ? { ok: true, image } : { ok: false, image, error: { code: 'IMAGE', ...error } });

@@ -8,7 +8,7 @@ import { formatBytes } from './text.ts';
 export async function verifyCommand(invocation: Invocation): Promise<number> {
   const source = imageSource(invocation);
   const { verify } = await import('../inspect.ts');
-  const summary = verify(source);
+  const summary = await verify(source);
   if (invocation.flag('json')) printJSON(verifyDocument(summary));
   else if (!invocation.flag('quiet')) {
     const name = 'path' in source ? source.path : 'standard input';
