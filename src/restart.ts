@@ -1,5 +1,5 @@
 /** The story of a restart: read the image forward, let a fresh task become what it describes, let it go. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Progress } from './checkpoint.ts';
 import { errorFromJSON, ImageError, StasisError, type ErrorJSON } from './errors.ts';
@@ -12,6 +12,8 @@ import { readEvents } from './image/read-events.ts';
 import { ImageReader } from './image/reader.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { LocalMemory, mustSyscall, syscall, syscallError } from './linux/ffi.ts';
+import { readStat } from './linux/proc/stat.ts';
+import { controllingTerminal } from './linux/terminal.ts';
 import { detachStreams } from './messages.ts';
 import { environment, SpawnTable } from './linux/spawn.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
@@ -58,7 +60,7 @@ export async function restart(source: Source, options: RestartOptions = {}): Pro
   using input = openSource(source);
   if (options.dryRun === true) return await tryOut(input, options);
   const imageOnStdin = 'fd' in source && source.fd === 0;
-  const surroundings = { imageOnStdin, terminal: false };
+  const surroundings = { imageOnStdin, terminal: undefined };
   return await rebuildFrom(input, { birth: spawnStopped, acceptChangedFiles: options.acceptChangedFiles === true, surroundings }, options);
 }
 
@@ -188,7 +190,7 @@ class Helper {
       source,
       pid: process.pid,
       acceptChangedFiles: options.acceptChangedFiles === true,
-      terminal: hasTerminal(),
+      terminal: controllingTerminal(readStat(process.pid).tty_nr),
     };
     const table = new SpawnTable(x86_64.code.spawn);
     table.blockSignals();
@@ -235,13 +237,4 @@ function makePipe(): [read: number, write: number] {
   const high = mustSyscall('fcntl', 'Cannot make a pipe', write, F_DUPFD_CLOEXEC, 10); // out of the way of 3 and 4
   closeSync(write);
   return [read, high];
-}
-
-function hasTerminal(): boolean {
-  try {
-    closeSync(openSync('/dev/tty', 'r+'));
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -15,6 +15,7 @@ import { mustPtrace, PTRACE, PTRACE_O } from './linux/ptrace.ts';
 import { NR_checkpoint, NR_restart, type Listener, type Notification } from './linux/seccomp.ts';
 import { readStat } from './linux/proc/stat.ts';
 import { readStatus, type Status } from './linux/proc/status.ts';
+import { controllingTerminal } from './linux/terminal.ts';
 import { errno } from './linux/errno.ts';
 import { largestHole } from './objects/mm.ts';
 import type { Birth } from './rebuild.ts';
@@ -108,7 +109,7 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
   try {
     using input = openSource({ fd });
     const imageOnStdin = Number(BigInt.asIntN(32, notification.parameters[1] ?? 0n)) === 0;
-    const surroundings = { imageOnStdin, terminal: readStat(caller.pid).tty_nr !== 0 };
+    const surroundings = { imageOnStdin, terminal: controllingTerminal(readStat(caller.pid).tty_nr) };
     const result = await rebuildFrom(input, { birth, acceptChangedFiles: false, surroundings, keepOnFailure: () => !executed }, {}, true);
     result.notes.forEach(say);
   } catch (error) {

@@ -18,7 +18,7 @@ interface Request {
   /** Where it waits for orders. */
   readonly orders: number;
   readonly acceptChangedFiles: boolean;
-  readonly terminal: boolean;
+  readonly terminal?: string;
   readonly imageOnStdin: boolean;
 }
 

@@ -114,8 +114,8 @@ export interface Finals {
 export interface Surroundings {
   /** The image came through descriptor 0: that one is not handed on. */
   readonly imageOnStdin: boolean;
-  /** There is a controlling terminal that can take the place of fd 0. */
-  readonly terminal: boolean;
+  /** Path of the controlling terminal, which can take the place of fd 0. */
+  readonly terminal: string | undefined;
   /** Descriptors that the task brings with it, as it stands before its first instruction. */
   readonly inherited: ReadonlySet<number>;
 }

@@ -114,10 +114,10 @@ function restoreSettings(fd: number, settings: Uint8Array, rebuild: Rebuild): vo
 function openSubstitute(value: OpenStream, rebuild: Rebuild, place: (fd: number) => void): void {
   const AT_FDCWD = -100;
   const O_RDWR = 2;
-  const path = value.type === 'terminal' && rebuild.surroundings.terminal ? '/dev/tty' : '/dev/null';
+  const path = (value.type === 'terminal' ? rebuild.surroundings.terminal : undefined) ?? '/dev/null';
   rebuild.room(5, 128);
   rebuild.batch.add(`open ${path}`, 'openat', [AT_FDCWD, rebuild.batch.text(path), O_RDWR, 0]);
-  if (path === '/dev/tty' && value.settings !== undefined) restoreSettings(0, value.settings, rebuild);
+  if (path !== '/dev/null' && value.settings !== undefined) restoreSettings(0, value.settings, rebuild);
   place(0);
   rebuild.batch.add('close a temporary descriptor', 'close', [0]);
 }
