@@ -14,7 +14,7 @@ const refusals: Record<string, RegExp> = {
   child: /child/,
   zombie: /child|zombie/,
   eventfd: /eventfd/,
-  epoll: /epoll/,
+  epoll: /eventpoll|epoll/,
   timerfd: /timerfd/,
   signalfd: /signalfd/,
   inotify: /inotify/,

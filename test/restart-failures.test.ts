@@ -1,15 +1,49 @@
 /** A restart that fails, or an image that is damaged: a clear error, its exit code, and nothing runs. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { encodePreamble } from '../src/image/framing.ts';
+import { encodePreamble, headerSize, paddingAt, preambleSize } from '../src/image/framing.ts';
 import { begin, failed } from './expectations.ts';
 import { commandPath, Room } from './harness.ts';
 import { lacks } from './needs.ts';
 import { identify, kill, runningExecutable } from './processes.ts';
 import { until } from './program.ts';
+
+/** The image with a word of its head replaced by one as long, and all checksums right again: as another machine writes it. */
+function replaceInHead(bytes: Buffer, word: string, by: string): Buffer {
+  const forged = Buffer.from(bytes);
+  const [header, payload] = [preambleSize, preambleSize + headerSize];
+  const length = forged.readUInt32LE(header + 8);
+  const at = forged.indexOf(word, payload);
+  assert.ok(at > 0 && at < payload + length, `the head holds ${word}`);
+  const before = digests(forged);
+  forged.write(by, at);
+  forged.writeUInt32LE(crc32(forged.subarray(payload, payload + length)), header + 16);
+  forged.writeUInt32LE(crc32(forged.subarray(header, header + 28)), header + 28);
+  const tail = before.tail + headerSize;
+  const place = forged.indexOf(before.digest, tail);
+  assert.ok(place > 0, 'the tail holds the digest');
+  digests(forged).digest.copy(forged, place);
+  forged.writeUInt32LE(crc32(forged.subarray(tail, tail + forged.readUInt32LE(before.tail + 8))), before.tail + 16);
+  forged.writeUInt32LE(crc32(forged.subarray(before.tail, before.tail + 28)), before.tail + 28);
+  return forged;
+}
+
+/** Place of the tail record, and the SHA-256 over the preamble and all headers and payloads before it. */
+function digests(bytes: Buffer): { tail: number; digest: Buffer } {
+  const hash = createHash('sha256').update(bytes.subarray(0, preambleSize));
+  for (let at = preambleSize; ;) {
+    const payloadEnd = at + headerSize + bytes.readUInt32LE(at + 8);
+    const data = bytes.readUInt32LE(at + 12);
+    const end = data === 0 ? payloadEnd : payloadEnd + paddingAt(payloadEnd) + data;
+    if (end >= bytes.length) return { tail: at, digest: hash.digest() };
+    hash.update(bytes.subarray(at, payloadEnd));
+    at = end;
+  }
+}
 
 /** An image of `memory`, and its program dead. */
 async function image(room: Room, mib = '2'): Promise<{ path: string; bytes: Buffer; executable: string }> {
@@ -74,14 +108,7 @@ suite('a restart that fails', { skip: lacks('gcc', 'libc6-dev') }, () => {
   test('of another architecture', async () => {
     using room = new Room();
     const { bytes, executable } = await image(room);
-    const broken = Buffer.from(bytes);
-    const payload = 16 + 32;
-    const length = broken.readUInt32LE(16 + 8);
-    const at = broken.indexOf('x86_64', payload);
-    assert.ok(at > 0 && at < payload + length, 'the head names the architecture');
-    broken.write('s390_x', at);
-    broken.writeUInt32LE(crc32(broken.subarray(payload, payload + length)), 16 + 16);
-    broken.writeUInt32LE(crc32(broken.subarray(16, 16 + 28)), 16 + 28);
+    const broken = replaceInHead(bytes, 'x86_64', 's390_x');
     fs.writeFileSync(room.path('broken'), broken);
     const result = await room.stasis(['restart', '-d', room.path('broken')]);
     failed(result, 12, /s390_x/);
