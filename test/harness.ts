@@ -14,7 +14,7 @@ import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { build } from './build.ts';
-import { closeInherited, identify, kill, type Process } from './processes.ts';
+import { closeInherited, identify, kill, runningBelow, type Process } from './processes.ts';
 import { Program, until } from './program.ts';
 
 closeInherited();
@@ -184,6 +184,8 @@ export class Room implements Disposable {
 
   [Symbol.dispose](): void {
     for (const process of this.processes) kill(process, 'SIGKILL');
+    // Whoever runs a program of this room came from here too, by a restart that should not have worked.
+    for (const pid of runningBelow(this.directory)) kill(identify(pid), 'SIGKILL');
     for (const fd of this.fds) fs.closeSync(fd);
     fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }

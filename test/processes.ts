@@ -49,6 +49,11 @@ export function runningExecutable(path: string): number[] {
   return allPids().filter((pid) => processState(identify(pid)) !== undefined && readLink(`/proc/${pid}/exe`) === path);
 }
 
+/** Whoever runs an executable file from this directory. */
+export function runningBelow(directory: string): number[] {
+  return allPids().filter((pid) => readLink(`/proc/${pid}/exe`)?.startsWith(`${directory}/`));
+}
+
 /** Whoever has this path among its arguments, e.g. an image: our own commands at work. */
 export function mentioning(path: string): number[] {
   return allPids().filter((pid) => processState(identify(pid)) !== undefined && read(`/proc/${pid}/cmdline`).includes(path));

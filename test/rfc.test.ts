@@ -83,7 +83,7 @@ suite('the RFC', { skip: lacks('gcc', 'libc6-dev') }, () => {
     await first.gone();
     fs.writeFileSync(file, text().replace('world, hello!', 'xxxx'));
     const second = await room.start([stasis, 'run', '--', rstr], { stdin: room.path('out.1') });
-    await until('(ret = 0', () => text().startsWith('hello, world!\nworld, hello!\n(ret = 0, offsets equal)\n'), {
+    await until('(ret = 0)', () => text().startsWith('hello, world!\nworld, hello!\n(ret = 0)\noffsets equal\n'), {
       describe: () => text() + second.describe(),
     });
   });

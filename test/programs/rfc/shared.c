@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
     perror("checkpoint");
     return 1;
   }
-  fprintf(file, "world, hello!\n(ret = %ld, offsets %s)\n", ret, lseek(0, 0, SEEK_CUR) == lseek(2, 0, SEEK_CUR) ? "equal" : "differ");
+  fprintf(file, "world, hello!\n(ret = %ld)\noffsets %s\n", ret, lseek(0, 0, SEEK_CUR) == lseek(2, 0, SEEK_CUR) ? "equal" : "differ");
   fflush(file);
   for (;;) {
   }
