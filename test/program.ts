@@ -65,8 +65,10 @@ export class Program {
 
   /** The last word of a test program; throws unless it is PASS. */
   async passes(timeoutMs = 30_000): Promise<void> {
-    const verdict = () =>
-      /^(PASS|FAIL.*|error.*)$/m.exec(this.stdout) ?? (this.alive ? undefined : (['', 'no verdict'] as const));
+    const verdict = (): RegExpExecArray | string[] | undefined => {
+      const ended = !this.alive; // asked before the output is read: what it said last is there by then
+      return /^(PASS|FAIL.*|error.*)$/m.exec(this.stdout) ?? (ended ? ['', 'no verdict'] : undefined);
+    };
     const found = await until('a verdict', verdict, { timeoutMs, describe: () => this.describe() });
     if (found[1] !== 'PASS') throw new Error(`The program did not pass: ${this.describe()}`);
   }
