@@ -1,6 +1,6 @@
 /** `stasis restart`, or `rstr`. */
 import { imageSource } from './images.ts';
-import { print, printJSON } from './output.ts';
+import { print, printJSON, say } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { openProgress } from './progress.ts';
 
@@ -17,10 +17,11 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
   const result = await restart(source, { acceptChangedFiles, dryRun, signal, onProgress: progress.update });
   progress[Symbol.dispose]();
   if (json) {
-    const { pid, ...rest } = result;
-    printJSON({ ok: true, dryRun, ...(!dryRun && { pid }), ...rest });
+    const { pid, notes, stats } = result;
+    printJSON({ ok: true, dryRun, ...(!dryRun && { pid }), notes, stats });
     return 0;
   }
+  for (const note of result.notes) say(`${invocation.name}: ${note}\n`);
   if (!dryRun) print(`${result.pid}\n`);
   else if (!quiet) print('The image can be restarted here.\n');
   if (invocation.flag('stats')) {

@@ -24,10 +24,7 @@ const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  */
 export async function runCommand(invocation: Invocation): Promise<number> {
   const load = loaders[invocation.command.name];
-  // Programs that we start or become must not find a handler of ours, and reading needs none.
-  if (invocation.command.name !== 'checkpoint' && invocation.command.name !== 'restart') {
-    return (await load())(invocation, new AbortController().signal);
-  }
+  if (!canRollBack(invocation)) return (await load())(invocation, new AbortController().signal);
   // At the limit on file sizes (ulimit -f) the kernel sends SIGXFSZ, which would end us; handled, write answers EFBIG.
   process.on('SIGXFSZ', () => {});
   const controller = new AbortController();
@@ -48,4 +45,10 @@ export async function runCommand(invocation: Invocation): Promise<number> {
     reportError(error, invocation);
     return 128 + constants.signals[received];
   }
+}
+
+/** Reading needs no handler; and before this process becomes a program, a signal ends it as it would end the program. */
+function canRollBack(invocation: Invocation): boolean {
+  const { name } = invocation.command;
+  return name === 'checkpoint' || (name === 'restart' && (invocation.flag('detach') || invocation.flag('dry-run')));
 }
