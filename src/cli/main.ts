@@ -10,14 +10,19 @@ delete process.env['STASIS_NAME'];
 
 const words = process.argv.slice(2);
 
-let request: Request | undefined;
-try {
-  request = parseCommandLine(words, invokedAs);
-  await answer(request);
-} catch (error) {
-  const { reportError } = await import('./report.ts');
-  const invocation = request?.kind === 'command' ? request.invocation : undefined;
-  process.exit(reportError(error, invocation, words));
+// No top-level await: the build makes CommonJS of it.
+void main();
+
+async function main(): Promise<void> {
+  let request: Request | undefined;
+  try {
+    request = parseCommandLine(words, invokedAs);
+    await answer(request);
+  } catch (error) {
+    const { reportError } = await import('./report.ts');
+    const invocation = request?.kind === 'command' ? request.invocation : undefined;
+    process.exit(reportError(error, invocation, words));
+  }
 }
 
 async function answer(request: Request): Promise<void> {
