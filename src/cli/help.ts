@@ -57,7 +57,7 @@ export function overview(width: number): string {
         width,
       ),
     ],
-    ['More about a command: stasis COMMAND --help. On a new machine first try: stasis doctor'],
+    paragraph('More about a command: stasis COMMAND --help. On a new machine first try: stasis doctor', width),
   ]);
 }
 
