@@ -60,9 +60,10 @@ function missing(name: string): never {
 
 const RLIMIT_NOFILE = 7;
 const SIGPIPE = 13;
+const SIGXFSZ = 25;
 
 /**
- * Node ignores SIGPIPE, sets all other signals to their default action, raises the soft limit of open files and marks the
+ * Node ignores SIGPIPE and SIGXFSZ, sets all other signals to their default action, raises the soft limit of open files and marks the
  * descriptors that it inherited close-on-exec; the program shall find what our caller had. bin/stasis notes it in the environment.
  */
 export function undoNode(): void {
@@ -82,7 +83,7 @@ export function undoNode(): void {
   const SIG_IGN = 1n;
   for (let signal = 1; signal <= 64; signal++) {
     const ignore = (mask & (1n << BigInt(signal - 1))) !== 0n;
-    if (!ignore && signal !== SIGPIPE) continue;
+    if (!ignore && signal !== SIGPIPE && signal !== SIGXFSZ) continue;
     memory.bytes.fill(0, 0, 32);
     memory.view.setBigUint64(0, ignore ? SIG_IGN : 0n, true);
     syscall('rt_sigaction', signal, memory.address, 0, 8);

@@ -1,9 +1,9 @@
 /** A file by its path, with what tells whether it is still the same file: build id, or size and modification time. */
-import { statSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readBuildId } from '../linux/elf.ts';
+import { statPath } from './path-stat.ts';
 import type { ImageNode, ObjectKind, Rebuild } from './object.ts';
 import type { ObjectTable } from './object-table.ts';
 
@@ -45,7 +45,7 @@ export const file: ObjectKind<FileIdentity> = {
 
 /** The identity of what is at `path` now; undefined when there is no such regular file. */
 export function identify(path: string): FileIdentity | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stat = statPath(path);
   if (stat === undefined || !stat.isFile()) return undefined;
   const identity = { path, device: stat.dev, inode: stat.ino, size: stat.size, modified: stat.mtimeNs };
   const buildId = buildIdOf(path);

@@ -1,9 +1,9 @@
 /** Working directory and file mode creation mask. Source: man 7 path_resolution, man 2 umask. */
 import { StasisError } from '../errors.ts';
-import { statSync } from 'node:fs';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readCwd, readRoot } from '../linux/proc/links.ts';
+import { statPath } from './path-stat.ts';
 import type { Collection, ObjectKind } from './object.ts';
 
 export interface FsContext {
@@ -37,7 +37,7 @@ export const fs: ObjectKind<FsContext> = {
   carried: 'Path of the working directory, umask.',
   refused: 'A deleted working directory; another root directory (chroot).',
   restart(value, rebuild) {
-    const stat = statSync(value.workingDirectory, { throwIfNoEntry: false });
+    const stat = statPath(value.workingDirectory);
     if (stat?.isDirectory() !== true) {
       throw new StasisError('RESTART_FAILED', `Cannot change to ${value.workingDirectory}: there is no such directory here`, {
         phase: 'restore',

@@ -1,9 +1,9 @@
 /** Open directories. */
-import { statSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { fdBlocker, fileType, restartByPath, type OpenFileKind } from './open-file.ts';
+import { statPath } from './path-stat.ts';
 import { node, type ObjectKind } from './object.ts';
 
 export interface OpenDirectory {
@@ -30,13 +30,13 @@ export const openDirectory: ObjectKind<OpenDirectory> & OpenFileKind = {
   recognise: ({ stat }) => fileType.isDirectory(stat),
 
   collect(file, objref) {
-    const there = statSync(file.link, { bigint: true, throwIfNoEntry: false });
+    const there = statPath(file.link);
     if (there === undefined || there.ino !== file.stat.ino) return fdBlocker(file, 'the directory was deleted', 'Let the program close it');
     return [node(record, { path: file.link, flags: file.info.flags, offset: file.info.pos }, { objref })];
   },
 
   restart(value, rebuild, { objref }) {
-    if (statSync(value.path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    if (statPath(value.path)?.isDirectory() !== true) {
       throw new StasisError('RESTART_FAILED', `Cannot open the directory ${value.path}: it does not exist here`, { phase: 'restore' });
     }
     restartByPath(rebuild, objref, value.path, value.flags, value.offset);

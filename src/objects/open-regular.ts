@@ -1,9 +1,9 @@
 /** Open regular files, by path: their content stays in the file system. Source: man 2 open, fs/proc/fd.c. */
-import { statSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { fdBlocker, fileType, restartByPath, type OpenFileKind } from './open-file.ts';
+import { statPath } from './path-stat.ts';
 import { node, type ObjectKind } from './object.ts';
 
 export interface OpenRegular {
@@ -34,16 +34,16 @@ export const openRegular: ObjectKind<OpenRegular> & OpenFileKind = {
 
   collect(file, objref) {
     const { stat, link, info } = file;
-    const there = statSync(link, { bigint: true, throwIfNoEntry: false });
+    const there = statPath(link);
     if (there === undefined || there.ino !== stat.ino) {
-      return fdBlocker(file, 'the file was deleted, or another one has its path now', 'Let the program close it, or put it back under its path');
+      return fdBlocker(file, 'the file was deleted, another one has its path now, or its directory is closed to you', 'Let the program close it, or put it back under its path');
     }
     if (info.locks.length > 0) return fdBlocker(file, 'the program holds a lock on it', 'Let the program give up the lock first');
     return [node(record, { path: link, flags: info.flags, offset: info.pos, size: stat.size }, { objref })];
   },
 
   restart(value, rebuild, { objref }) {
-    const stat = statSync(value.path, { bigint: true, throwIfNoEntry: false });
+    const stat = statPath(value.path);
     const needed = value.offset < value.size ? value.offset : value.size;
     const problem = stat?.isFile() !== true ? 'it does not exist here (any more)' : stat.size < needed ? `it is shorter than the position ${needed}` : '';
     if (problem !== '') {
