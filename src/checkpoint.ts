@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
 import { collectTree, type CollectOptions } from './collect.ts';
 import { cpuFacts } from './cpu-facts.ts';
-import { StasisError, SyscallError, type Phase } from './errors.ts';
+import { CannotCarryError, StasisError, SyscallError, type Phase } from './errors.ts';
 import { freeze, type Frozen } from './freeze.ts';
 import { writeTree } from './image-output.ts';
 import { currentRevision } from './image/framing.ts';
@@ -149,11 +149,14 @@ function assertCheckpointable(pid: number): void {
     throw new StasisError('VANISHED', `Cannot checkpoint ${pid}: it is a zombie or a kernel thread`, { phase: 'prepare', pid });
   }
   if (status.tracerPid !== 0) {
-    throw new StasisError('CANNOT_CARRY', `Cannot checkpoint ${pid}: process ${status.tracerPid} traces it`, {
-      phase: 'prepare',
-      pid,
-      hint: 'End the debugger or the other checkpoint first.',
-    });
+    throw new CannotCarryError(pid, [
+      {
+        object: 'tracer',
+        place: `process ${status.tracerPid}`,
+        reason: 'another process traces it',
+        remedy: 'End the debugger or the other checkpoint first',
+      },
+    ]);
   }
 }
 

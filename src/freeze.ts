@@ -1,5 +1,5 @@
 /** Stopping a task, and finding out in what state it was. */
-import { StasisError } from './errors.ts';
+import { CannotCarryError, StasisError, type Blocker } from './errors.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { readExecStart } from './linux/proc/sched.ts';
 import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
@@ -31,6 +31,13 @@ export interface Frozen extends Disposable {
   resume(): void;
 }
 
+const thirtyTwoBit: Blocker = {
+  object: 'registers',
+  place: 'compatibility mode',
+  reason: '32-bit programs are not supported yet',
+  remedy: 'Use a 64-bit build of the program',
+};
+
 export function freeze(pid: number): Frozen {
   const before = readExecStart(pid);
   const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: false });
@@ -38,7 +45,7 @@ export function freeze(pid: number): Frozen {
     const since = performance.now();
     const { groupStop } = tracee.interrupt();
     let registers = tracee.getRegisters();
-    if (!x86_64.isNative(registers)) throw new StasisError('CANNOT_CARRY', `Cannot checkpoint ${pid}: it is a 32-bit program`, { phase: 'collect', pid, hint: '32-bit programs are not supported yet.' });
+    if (!x86_64.isNative(registers)) throw new CannotCarryError(pid, [thirtyTwoBit]);
     const vmas = readSmaps(pid);
     const vdso = readVdso(pid, vmas);
     registers = leaveHealing(tracee, vdso, registers);

@@ -5,7 +5,7 @@
 import { closeSync } from 'node:fs';
 import { checkpoint, checkpointSelf } from './checkpoint.ts';
 import { nextCheckpointId } from './checkpoint-id.ts';
-import { StasisError, SyscallError } from './errors.ts';
+import { CannotCarryError, StasisError, SyscallError } from './errors.ts';
 import { freeze } from './freeze.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { isNodeError } from './descriptor.ts';
@@ -172,7 +172,7 @@ function errnoOf(error: unknown): number {
   if (!(error instanceof StasisError)) return isNodeError(error) ? Math.abs(error.errno) : errno.EIO;
   switch (error.code) {
     case 'CANNOT_CARRY':
-      return error.message.includes('traces it') ? errno.EBUSY : errno.EOPNOTSUPP;
+      return error instanceof CannotCarryError && error.blockers.some(({ object }) => object === 'tracer') ? errno.EBUSY : errno.EOPNOTSUPP;
     case 'PRIVILEGE':
       return errno.EPERM;
     case 'VANISHED':
