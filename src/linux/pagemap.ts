@@ -54,10 +54,9 @@ function scan(fd: number, start: bigint, end: bigint): PageRuns | undefined {
       const region = argumentSize + index * regionSize;
       push(runs, Number(view.getBigUint64(region, true) >> 12n), Number(view.getBigUint64(region + 8, true) >> 12n));
     }
-    const walked = view.getBigUint64(32, true); // walk_end
-    if (found < regionCount && walked >= end) break;
-    if (walked <= at) break;
-    at = walked;
+    if (found < regionCount) break;
+    // Not walk_end: the kernel leaves an older value in it when its own buffer (512 regions) was full once in the walk.
+    at = view.getBigUint64(argumentSize + (found - 1) * regionSize + 8, true);
   }
   return runs;
 }
