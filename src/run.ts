@@ -1,11 +1,11 @@
 /** The story of `stasis run`: this process becomes the program, and a supervisor beside it answers the two system calls. */
 import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { x86_64 } from './arch/x86_64.ts';
 import { StasisError } from './errors.ts';
 import { LocalMemory, syscall, syscallError } from './linux/ffi.ts';
-import { environment, SpawnTable } from './linux/spawn.ts';
-import { superviseThisProcess } from './supervisor.ts';
+import { environment, silence, SpawnTable } from './linux/spawn.ts';
+import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 
 /** Exit codes of shells: 127 not found, 126 found and not executable. */
 export class CommandError extends StasisError {
@@ -88,4 +88,50 @@ export function undoNode(): void {
     memory.view.setBigUint64(0, ignore ? SIG_IGN : 0n, true);
     syscall('rt_sigaction', signal, memory.address, 0, 8);
   }
+}
+
+/** One standard stream of a program in the background: nothing, the caller's own, or a file (appended to when written). */
+export type StreamChoice = 'ignore' | 'inherit' | { readonly path: string };
+
+export interface BackgroundStreams {
+  readonly input: StreamChoice;
+  readonly output: StreamChoice;
+  readonly error: StreamChoice;
+}
+
+export interface BackgroundOptions {
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly streams: BackgroundStreams;
+}
+
+/** Starts the command as a process of its own under a supervisor; its pid. */
+export function runBackground(command: readonly string[], options: BackgroundOptions): number {
+  const [name, ...words] = command;
+  if (name === undefined || name === '') throw new StasisError('USAGE', 'Cannot run: no command was given');
+  const path = resolve(options.directory, findProgram(name));
+  const table = new SpawnTable(x86_64.code.spawn);
+  table.blockSignals();
+  table.add('setsid', []);
+  table.add('chdir', [table.text(options.directory)]);
+  const { input, output, error } = options.streams;
+  [input, output, error].forEach((choice, fd) => addStream(table, fd, choice));
+  const SIG_DFL = new Uint8Array(32);
+  for (const signal of [SIGPIPE, SIGXFSZ]) table.add('rt_sigaction', [signal, table.bytes(SIG_DFL), 0, 8]);
+  const supervision = superviseSpawned(table);
+  table.unblockSignals();
+  const environment = Object.entries(options.environment).map(([key, value]) => `${key}=${value}`);
+  table.execute(path, [name, ...words], environment);
+  const pid = table.start();
+  supervision.afterStart(pid);
+  return pid;
+}
+
+function addStream(table: SpawnTable, fd: number, choice: StreamChoice): void {
+  if (choice === 'inherit') return table.inherit(fd);
+  if (choice === 'ignore') return silence(table, fd);
+  const AT_FDCWD = -100;
+  const O_WRONLY_CREAT_APPEND = 0o2101;
+  table.add('close', [fd], true);
+  table.add('openat', [AT_FDCWD, table.text(choice.path), fd === 0 ? 0 : O_WRONLY_CREAT_APPEND, 0o666]); // gives fd: the lowest free
 }
