@@ -110,7 +110,7 @@ async function freezeAndWrite(pid: number, sink: Sink | undefined, options: Chec
   const collected = performance.now();
   const clock = { started, frozen: frozen.since, collected };
   if (output === undefined) {
-    frozen.resume();
+    frozen[Symbol.dispose]();
     return result(id, pid, tree, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
   }
   const written = await writeImage(output, head, tree, pid, options);
@@ -122,7 +122,7 @@ async function freezeAndWrite(pid: number, sink: Sink | undefined, options: Chec
     const resumed = performance.now();
     return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
   }
-  frozen.resume();
+  frozen[Symbol.dispose]();
   const resumed = performance.now();
   output.commit();
   return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };

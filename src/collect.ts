@@ -38,7 +38,7 @@ export function collectTree(frozen: Frozen, options: CollectOptions): ImageNode 
   const blockers = [...options.blockers, ...collectRefusals(pid, status)];
   const objects = new ObjectTable();
   const hole = largestHole(vmas);
-  using injector = new Injector(tracee, vdso, settled.registers, hole.start);
+  using injector = new Injector(tracee, vdso, settled.healing, hole.start);
   const collection: Collection = {
     pid, tracee, status, stat, vmas, vdso, registers: settled.registers, injector, blockers, objects, imageFd: options.imageFd, // prettier-ignore
   };

@@ -1,19 +1,20 @@
 /** Stopping a task, and finding out in what state it was. */
 import { CannotCarryError, StasisError, type Blocker } from './errors.ts';
 import { x86_64 } from './arch/x86_64.ts';
-import { readExecStart } from './linux/proc/sched.ts';
 import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
 import { readStat, type Stat } from './linux/proc/stat.ts';
 import { readStatus, type Status } from './linux/proc/status.ts';
 import { getRseqConfiguration, PTRACE } from './linux/ptrace.ts';
+import { errno, restartErrno } from './linux/errno.ts';
 import { LocalMemory } from './linux/ffi.ts';
 import { readProcess } from './linux/process-memory.ts';
 import type { Registers } from './arch/architecture.ts';
 import { compensate, settle, type Settled } from './tracee/interrupted-call.ts';
+import { sleepStart } from './tracee/sleep-start.ts';
 import { Tracee } from './tracee/tracee.ts';
 import { noteOffset, readVdso, roomSize, type Vdso } from './tracee/vdso.ts';
 
-/** A stopped task. Disposing lets it go on as it was. */
+/** A stopped task. Disposing lets it go on where it was, its time limits unaffected by the stop. */
 export interface Frozen extends Disposable {
   readonly tracee: Tracee;
   readonly groupStop: boolean;
@@ -27,8 +28,6 @@ export interface Frozen extends Disposable {
   readonly settled: Settled;
   /** performance.now() at the moment it was asked to stop. */
   readonly since: number;
-  /** Lets the task go on where it was, its time limits unaffected by the stop. */
-  resume(): void;
 }
 
 const thirtyTwoBit: Blocker = {
@@ -39,39 +38,52 @@ const thirtyTwoBit: Blocker = {
 };
 
 export function freeze(pid: number): Frozen {
-  const before = readExecStart(pid);
+  const asleepSince = sleepStart(pid);
   const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: false });
   try {
     const since = performance.now();
     const { groupStop } = tracee.interrupt();
+    const stopped = process.hrtime.bigint();
     let registers = tracee.getRegisters();
     if (!x86_64.isNative(registers)) throw new CannotCarryError(pid, [thirtyTwoBit]);
     const vmas = readSmaps(pid);
     const vdso = readVdso(pid, vmas);
     registers = leaveHealing(tracee, vdso, registers);
     const status = readStatus(pid);
-    const after = readExecStart(pid);
     const settled = settle(outsideCriticalSection(tracee, registers), {
       tid: pid,
       architecture: x86_64,
-      asleep: before === undefined || after === undefined ? undefined : BigInt(Math.max(0, Math.round((after - before) * 1e6))),
+      asleep: asleepSince === undefined ? undefined : stopped - asleepSince,
       signalPending: ((status.sigPnd | status.shdPnd) & ~status.sigBlk) !== 0n,
       note: vdso.bytes.subarray(vdso.bytes.length - roomSize + noteOffset),
-      now: process.hrtime.bigint(),
+      now: stopped,
     });
-    const resume = (): void => {
+    const release = (): void => {
       if (!tracee.attached) return;
       try {
-        if (settled.limit !== undefined) tracee.setRegisters(compensate(pid, settled, BigInt(Math.round((performance.now() - since) * 1e6))));
+        tracee.leaveWith(compensate(pid, settled, BigInt(Math.round((performance.now() - since) * 1e6))));
+      } catch (error) {
+        if (!(error instanceof StasisError)) throw error; // else it has ended
       } finally {
         tracee.detach();
       }
     };
-    const stat = readStat(pid);
-    return { tracee, groupStop, status, stat, vmas, vdso, registers, settled, since, resume, [Symbol.dispose]: () => tracee.detach() };
+    return { tracee, groupStop, status, stat: readStat(pid), vmas, vdso, registers, settled, since, [Symbol.dispose]: release };
   } catch (error) {
-    tracee.detach();
+    letGo(tracee);
     throw error;
+  }
+}
+
+/** Before anything is known of the task: no call of it may answer EINTR for our stop. */
+function letGo(tracee: Tracee): void {
+  if (!tracee.attached) return;
+  try {
+    const registers = tracee.getRegisters();
+    const call = x86_64.isNative(registers) ? x86_64.blockedCall(registers) : undefined;
+    if (call?.result === -errno.EINTR) tracee.setRegisters(x86_64.interrupted(registers, call.number, -restartErrno.ERESTARTNOHAND));
+  } finally {
+    tracee.detach();
   }
 }
 

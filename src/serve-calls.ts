@@ -65,9 +65,13 @@ async function checkpointCaller({ caller }: Call, notification: Notification, fd
   using frozen = freeze(caller.pid);
   const waiting = x86_64.blockedCall(frozen.registers);
   if (waiting?.number !== NR_checkpoint) return; // a signal was faster; the call comes again
-  const answer = (value: number): void => frozen.tracee.setRegisters(x86_64.withResult(frozen.registers, value));
+  const answer = (value: number): void => {
+    frozen.tracee.setRegisters(x86_64.withResult(frozen.registers, value));
+    frozen.tracee.detach();
+  };
   // Should we die, the call fails as it does without us.
-  const settled = { registers: x86_64.withResult(frozen.registers, -errno.ENOSYS) };
+  const unanswered = x86_64.withResult(frozen.registers, -errno.ENOSYS);
+  const settled = { registers: unanswered, healing: unanswered };
   try {
     const id = nextCheckpointId();
     await checkpointSelf(output, { frozen: { ...frozen, settled }, id, imageFd: fd });
@@ -116,7 +120,7 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
     report('restart', notification.tid, error);
     if (executed) return;
     tracee.setRegisters(x86_64.withResult(frozen.registers, -errnoOf(error)));
-    frozen[Symbol.dispose]();
+    tracee.detach();
   }
 }
 

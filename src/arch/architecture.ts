@@ -50,6 +50,8 @@ export interface Architecture {
   withResult(registers: Registers, value: number | bigint): Registers;
   /** The system call that a stop interrupted; undefined in user code. */
   blockedCall(registers: Registers): BlockedCall | undefined;
+  /** The same task as if the kernel had interrupted it in call `number` with this code (minus an ERESTART…). */
+  interrupted(registers: Registers, number: number, code: number): Registers;
   /** The same task about to execute its system call instruction again, as call `number`. */
   callAgain(registers: Registers, number: number): Registers;
   parameterRegister(index: number): string;

@@ -65,6 +65,8 @@ export const x86_64: Architecture = {
     return { number: Number(number), parameters, result: Number(BigInt.asIntN(64, get(registers, 'rax'))) };
   },
 
+  interrupted: (registers, number, code) => ({ ...registers, orig_rax: BigInt(number), rax: BigInt.asUintN(64, BigInt(code)) }),
+
   /** The syscall instruction is two bytes (0f 05). */
   callAgain: (registers, number) => ({ ...registers, rip: get(registers, 'rip') - 2n, rax: BigInt(number), orig_rax: none }),
   parameterRegister: (index) => (['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'] as const)[index] ?? 'r9',

@@ -25,7 +25,7 @@ export interface CpuX86_64 {
   readonly clearChildTid: bigint;
   readonly robustList: { readonly head: bigint; readonly length: bigint };
   readonly rseq?: { readonly address: bigint; readonly size: number; readonly signature: number } | undefined;
-  /** An interrupted sleep; the registers then stand before restart_syscall. */
+  /** An interrupted sleep, which the kernel is to continue by restart_syscall. */
   readonly sleep?: { readonly call: string; readonly parameters: readonly bigint[]; readonly remaining: bigint } | undefined;
 }
 
@@ -101,8 +101,8 @@ export const cpuX86_64: ObjectKind<CpuX86_64> = {
       const registers = value.sleep === undefined ? value.registers : resumeSleep(value, value.sleep, rebuild);
       rebuild.area.remove();
       setRegisterSet(tracee.tid, NT.X86_XSTATE, converted.area);
+      tracee.leaveWith(registers);
       setSignalMask(tracee.tid, value.signalMask);
-      tracee.setRegisters(registers);
     };
   },
 };
@@ -145,8 +145,7 @@ function resumeSleep(value: CpuX86_64, sleep: NonNullable<CpuX86_64['sleep']>, r
   const ERESTART_RESTARTBLOCK = -516n;
   if (answer !== ERESTART_RESTARTBLOCK) {
     // It ended at once: time was up, or what it waits for is there. That is its answer.
-    const length = BigInt(x86_64.syscallInstruction.length);
-    return x86_64.withResult({ ...value.registers, rip: (value.registers['rip'] ?? 0n) + length }, answer);
+    return x86_64.withResult(value.registers, answer);
   }
   const now = process.hrtime.bigint();
   rebuild.writeNote(encodeNote({ number, parameters: sleep.parameters, remaining: sleep.remaining }, value.registers, x86_64, now));

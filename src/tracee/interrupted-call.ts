@@ -5,7 +5,8 @@
  * The kernel shows its intention in the result register (include/linux/errno.h): -ERESTARTSYS, -ERESTARTNOINTR and
  * -ERESTARTNOHAND make the same call again; -ERESTART_RESTARTBLOCK goes on through restart_syscall with a deadline
  * that only the kernel knows; some calls (epoll_wait, semop, sigtimedwait…: man 7 signal) just answer -EINTR.
- * We do by hand what the kernel would do without a signal, because after injected calls it does it no longer.
+ * The task goes on with these registers, from a stop in which the kernel looks for signals: then the kernel itself does
+ * the right thing, also when a signal came in the meantime. Only a task that heals itself makes its call again by hand.
  */
 import type { Architecture, BlockedCall, Registers } from '../arch/architecture.ts';
 import { timespec } from '../linux/abi/time.ts';
@@ -30,8 +31,10 @@ export interface Sleep {
 }
 
 export interface Settled {
-  /** The registers with which the task goes on. */
+  /** The registers with which the task goes on, the kernel's intention in them. */
   readonly registers: Registers;
+  /** The same for a task that is released anywhere else. */
+  readonly healing: Registers;
   readonly sleep?: Sleep;
   /** Where the time limit of a call that is made again stands, already reduced to what was left at the stop. */
   readonly limit?: Limit;
@@ -74,19 +77,28 @@ const limitOfCall: Partial<Record<SyscallName, readonly [parameter: number, unit
 export function settle(registers: Registers, circumstances: Circumstances): Settled {
   const { architecture } = circumstances;
   const call = architecture.blockedCall(registers);
-  if (call === undefined) return { registers };
+  if (call === undefined) return { registers, healing: registers };
   switch (call.result) {
     case ERESTARTSYS:
     case ERESTARTNOINTR:
     case ERESTARTNOHAND:
-      return { registers: architecture.callAgain(registers, call.number), ...writtenLimit(call, architecture) };
+      return { registers, healing: architecture.callAgain(registers, call.number), ...writtenLimit(call, architecture) };
     case ERESTART_RESTARTBLOCK:
       return settleSleep(registers, call, circumstances);
     case EINTR:
       if (circumstances.signalPending) break;
-      return shorten(architecture.callAgain(registers, call.number), call, circumstances);
+      return madeAgain(call.number, shorten(registers, call, circumstances), architecture);
   }
-  return { registers: architecture.withResult(registers, call.result) };
+  return { registers, healing: architecture.withResult(registers, call.result) };
+}
+
+/** Made again unless a handler runs first: then the call answers EINTR, as it would have. */
+function madeAgain(number: number, { registers, limit }: { registers: Registers; limit?: Limit }, architecture: Architecture): Settled {
+  const settled = {
+    registers: architecture.interrupted(registers, number, ERESTARTNOHAND),
+    healing: architecture.callAgain(registers, number),
+  };
+  return limit === undefined ? settled : { ...settled, limit };
 }
 
 function writtenLimit(call: BlockedCall, { syscalls }: Architecture): { limit?: Limit } {
@@ -115,10 +127,10 @@ function settleSleep(registers: Registers, call: BlockedCall, circumstances: Cir
   const { architecture } = circumstances;
   const number = originalNumber(registers, call, circumstances);
   const remaining = number === undefined ? undefined : remainingTime(number, registers, call, circumstances);
-  if (number !== undefined && remaining === undefined) return { registers: architecture.callAgain(registers, number) };
-  const again = architecture.callAgain(registers, architecture.syscalls.restart_syscall);
-  if (number === undefined || remaining === undefined) return { registers: again };
-  return { registers: again, sleep: { number, parameters: call.parameters, remaining } };
+  if (number !== undefined && remaining === undefined) return madeAgain(number, { registers }, architecture);
+  const healing = architecture.callAgain(registers, architecture.syscalls.restart_syscall);
+  if (number === undefined || remaining === undefined) return { registers, healing };
+  return { registers, healing, sleep: { number, parameters: call.parameters, remaining } };
 }
 
 /** restart_syscall hides which call it continues: our note says it, or the place where the task sleeps in the kernel. */
@@ -172,8 +184,8 @@ function remainingTime(number: number, registers: Registers, call: BlockedCall, 
   }
 }
 
-/** The call to be made again, with its time limit reduced by what has passed. */
-function shorten(registers: Registers, call: BlockedCall, circumstances: Circumstances): Settled {
+/** The registers of a call to be made again, with its time limit reduced by what has passed. */
+function shorten(registers: Registers, call: BlockedCall, circumstances: Circumstances): { registers: Registers; limit?: Limit } {
   const { tid, architecture, asleep } = circumstances;
   const limit = limitOfCall[syscallName(architecture.syscalls, call.number) as SyscallName];
   if (limit === undefined || asleep === undefined) return { registers };

@@ -20,11 +20,11 @@ export interface SleepNote {
 const magic = 0x70656c7369736174n;
 const words = 11; // magic, number, 6 parameters, instruction, stack, deadline
 
-/** `registers`: the task about to make the call again (so the instruction lies behind). */
+/** `registers`: those of the interrupted task. */
 export function encodeNote(sleep: Sleep, registers: Registers, architecture: Architecture, now: bigint): Uint8Array {
   const bytes = new Uint8Array(noteSize);
   const view = new DataView(bytes.buffer);
-  const instruction = (registers[architecture.instructionPointer] ?? 0n) + BigInt(architecture.syscallInstruction.length);
+  const instruction = registers[architecture.instructionPointer] ?? 0n;
   const values = [magic, BigInt(sleep.number), ...sleep.parameters, instruction, registers[architecture.stackPointer] ?? 0n, now + sleep.remaining];
   values.forEach((value, index) => view.setBigUint64(index * 8, value, true));
   return bytes;

@@ -14,6 +14,8 @@ export class Tracee implements Disposable {
   readonly tid: number;
   readonly architecture: Architecture;
   #attached = true;
+  /** It stands where the kernel looks for signals on its way back to user code. */
+  #atSignalCheck = false;
   /** SIGSTOPs that arrived while we drove the task (nothing else gets through); sent again on release. */
   #swallowedStops = 0;
 
@@ -47,7 +49,7 @@ export class Tracee implements Disposable {
     return this.#waitForInterrupt();
   }
 
-  /** From the entry of a system call: lets the call begin and be interrupted at once. */
+  /** From any stop: lets the task go on and be stopped again at once, from the entry of a call inside that call. */
   interruptCall(): void {
     mustPtrace(PTRACE.INTERRUPT, this.tid, `Cannot interrupt ${this.tid}`);
     this.resume(PTRACE.CONT);
@@ -57,7 +59,10 @@ export class Tracee implements Disposable {
   #waitForInterrupt(): { groupStop: boolean } {
     for (;;) {
       const status = this.#waitAtMost(stopTimeout);
-      if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) return { groupStop: status.signal !== 5 };
+      if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) {
+        this.#atSignalCheck = true;
+        return { groupStop: status.signal !== 5 };
+      }
       // A signal or an execve was faster: it takes its normal course, then the task stops for us. Any other stop clears
       // the request (kernel/signal.c: ptrace_stop), so it is made again.
       ptrace(PTRACE.INTERRUPT, this.tid);
@@ -107,6 +112,7 @@ export class Tracee implements Disposable {
   }
 
   resume(request: typeof PTRACE.CONT | typeof PTRACE.SYSCALL, signal = 0): void {
+    this.#atSignalCheck = false;
     const result = ptrace(request, this.tid, 0, signal);
     if (result === ESRCH) throw this.#gone();
     if (result < 0) throw syscallError('ptrace', result, `Cannot resume ${this.tid}`);
@@ -141,6 +147,15 @@ export class Tracee implements Disposable {
   #gone(): StasisError {
     this.#attached = false;
     return vanished(this.tid);
+  }
+
+  /**
+   * The task goes on with these registers when it is released. From here the kernel acts on an interrupted call in
+   * them (makes it again, or answers EINTR when a handler runs), which it does at no other stop.
+   */
+  leaveWith(registers: Registers): void {
+    if (!this.#atSignalCheck) this.interruptCall();
+    this.setRegisters(registers);
   }
 
   getRegisters(): Registers {
