@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
 import { collectTree, type CollectOptions } from './collect.ts';
 import { cpuFacts } from './cpu-facts.ts';
+import { isNodeError } from './descriptor.ts';
 import { CannotCarryError, StasisError, SyscallError, type Phase } from './errors.ts';
 import { freeze, type Frozen } from './freeze.ts';
 import { writeTree } from './image-output.ts';
@@ -78,8 +79,8 @@ export async function checkpoint(pid: number, sink: Sink | undefined, options: C
   try {
     return await freezeAndWrite(pid, sink, options);
   } catch (error) {
-    // A target that ended in mid-work shows as an ESRCH or EFAULT somewhere.
-    if (error instanceof SyscallError && hasEnded(pid)) throw vanished(pid, error);
+    // A target that ended in mid-work shows as an ESRCH or EFAULT of whatever was being done.
+    if ((error instanceof SyscallError || isNodeError(error)) && hasEnded(pid)) throw vanished(pid, error);
     throw error;
   }
 }

@@ -16,7 +16,7 @@ before(() => {
   home = mkdtempSync(join(tmpdir(), 'stasis-bin-'));
   cpSync(bin, join(home, 'bin'), { recursive: true });
   mkdirSync(join(home, 'dist/cli'), { recursive: true });
-  writeFileSync(join(home, 'dist/cli/main.js'), '');
+  writeFileSync(join(home, 'dist/cli/main.cjs'), '');
   mkdirSync(join(home, 'path'));
   writeFileSync(
     join(home, 'path/node'),
@@ -54,7 +54,7 @@ function shell(line: string): Shown {
 
 test('words reach Node as they are', () => {
   const { words, name } = shell(`bin/stasis checkpoint 'a  b' '' '*' -o "$HOME"`);
-  assert.deepEqual(words, ['bin/../dist/cli/main.js', 'checkpoint', 'a  b', '', '*', '-o', '']);
+  assert.deepEqual(words, ['bin/../dist/cli/main.cjs', 'checkpoint', 'a  b', '', '*', '-o', '']);
   assert.equal(name, 'stasis');
 });
 
@@ -73,7 +73,7 @@ test('a script finds its main file from anywhere and under any link', () => {
   symlinkSync('../bin/stasis', join(home, 'path/stasis'));
   symlinkSync(join(home, 'bin/rstr'), join(home, 'path/rstr'));
   assert.match(shell('cd / && stasis doctor').words[0] ?? '', /^\/.*\/bin\/\.\.\/dist\/cli\/main\.js$/);
-  assert.equal(shell('cd bin && sh stasis doctor').words[0], '../dist/cli/main.js');
+  assert.equal(shell('cd bin && sh stasis doctor').words[0], '../dist/cli/main.cjs');
   const linked = shell('cd / && rstr');
   assert.deepEqual([linked.name, linked.words[1]], ['rstr', 'restart']);
 });
