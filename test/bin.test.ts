@@ -72,7 +72,7 @@ for (const [script, verb] of [
 test('a script finds its main file from anywhere and under any link', () => {
   symlinkSync('../bin/stasis', join(home, 'path/stasis'));
   symlinkSync(join(home, 'bin/rstr'), join(home, 'path/rstr'));
-  assert.match(shell('cd / && stasis doctor').words[0] ?? '', /^\/.*\/bin\/\.\.\/dist\/cli\/main\.js$/);
+  assert.match(shell('cd / && stasis doctor').words[0] ?? '', /^\/.*\/bin\/\.\.\/dist\/cli\/main\.cjs$/);
   assert.equal(shell('cd bin && sh stasis doctor').words[0], '../dist/cli/main.cjs');
   const linked = shell('cd / && rstr');
   assert.deepEqual([linked.name, linked.words[1]], ['rstr', 'restart']);
@@ -85,7 +85,7 @@ test('what is missing is said', () => {
   cpSync(bin, join(home, 'unbuilt/bin'), { recursive: true });
   const noMain = spawnSync('unbuilt/bin/stasis', [], { cwd: home, encoding: 'utf8' });
   assert.equal(noMain.status, 1);
-  assert.match(noMain.stderr, /^stasis: unbuilt\/bin\/\.\.\/dist\/cli\/main\.js is missing\. Run 'npm ci'/);
+  assert.match(noMain.stderr, /^stasis: unbuilt\/bin\/\.\.\/dist\/cli\/main\.cjs is missing\. Run 'npm ci'/);
 });
 
 describe('the state of the caller that Node would lose', () => {
