@@ -17,10 +17,12 @@ import { pageSize } from './linux/pagemap.ts';
 import { readCmdline } from './linux/proc/memory-texts.ts';
 import { readStatus } from './linux/proc/status.ts';
 import type { ImageNode } from './objects/object.ts';
+import { PageBuffers } from './objects/pages.ts';
 import { openSink, type OpenSink, type Sink } from './sink.ts';
 import { vanished } from './tracee/tracee.ts';
 import { seccompSituation } from './supervised.ts';
 import { version } from './version.ts';
+import { paced } from './write-behind.ts';
 
 export interface Progress {
   readonly phase: Phase;
@@ -187,23 +189,29 @@ const SIGSTOP = 19;
 const turnEvery = 20; // milliseconds
 
 async function writeImage(output: OpenSink, head: Head, tree: ImageNode, pid: number, options: CheckpointOptions): Promise<Written> {
-  const writer = new ImageWriter(output, head);
+  const sink = paced(output);
+  using buffers = new PageBuffers();
+  const writer = new ImageWriter(sink, head);
   const progress = { pages: 0, bytes: 0 };
   const total = storedBytes(tree);
   let last = performance.now();
   try {
-    for (const _ of writeTree(writer, tree, pid, progress)) {
+    for (const _ of writeTree(writer, tree, { pid, buffers }, progress)) {
+      await sink.settled();
       if (performance.now() - last < turnEvery) continue;
       options.onProgress?.({ phase: 'memory', bytes: progress.bytes, total });
       await turn();
       last = performance.now();
       options.signal?.throwIfAborted();
     }
-    return { totals: writer.finish(), pages: progress.pages };
+    const totals = writer.finish();
+    await sink.settled();
+    return { totals, pages: progress.pages };
   } catch (error) {
     // A stream that cannot be finished ends without its tail, and says why where it still can.
     try {
       writer.fail(error instanceof Error ? error.message : String(error));
+      await sink.settled();
     } catch {
       // the sink itself is what failed
     }

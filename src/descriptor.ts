@@ -9,7 +9,7 @@ import { closeSync, constants, openSync, readSync, readlinkSync, writevSync } fr
 import { StasisError, SyscallError } from './errors.ts';
 
 /** The kernel takes at most that many parts in one call (UIO_MAXIOV, linux/uio.h). */
-const MAXIMUM_PARTS = 1024;
+export const maximumParts = 1024;
 
 /** What Node throws for a failed system call. */
 export interface NodeError extends Error {
@@ -35,7 +35,7 @@ export function writeFully(fd: number, parts: readonly Uint8Array[]): void {
   const pause = new Pause();
   while (pending.length > 0) {
     try {
-      pending = without(pending, writevSync(blocking.fd, pending.slice(0, MAXIMUM_PARTS)));
+      pending = withoutBytes(pending, writevSync(blocking.fd, pending.slice(0, maximumParts)));
       pause.reset();
     } catch (error) {
       if (!isNodeError(error) || (error.code !== 'EAGAIN' && error.code !== 'EINTR')) throw error;
@@ -64,7 +64,7 @@ export function readFully(fd: number, into: Uint8Array, position: number | null 
 }
 
 /** What is left of `parts` after `count` bytes of them. */
-function without(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+export function withoutBytes(parts: readonly Uint8Array[], count: number): Uint8Array[] {
   let left = count;
   for (const [index, part] of parts.entries()) {
     if (left < part.byteLength) return left === 0 ? parts.slice(index) : [part.subarray(left), ...parts.slice(index + 1)];

@@ -1,9 +1,11 @@
 /** Writes the records of a collected task, with the pages of the task where they belong. */
+import { crc32 } from 'node:zlib';
 import type { ImageWriter } from './image/writer.ts';
+import type { LocalMemory } from './linux/ffi.ts';
 import { maxRanges, readTraced, type Range } from './linux/process-memory.ts';
 import { pageSize, type PageRuns } from './linux/pagemap.ts';
 import type { ImageNode } from './objects/object.ts';
-import { pageBuffer, pages, pagesPerRecord } from './objects/pages.ts';
+import { type PageBuffers, pages, pagesPerRecord } from './objects/pages.ts';
 import { vmaAnonymous } from './objects/vma-anonymous.ts';
 
 export interface OutputProgress {
@@ -11,27 +13,40 @@ export interface OutputProgress {
   bytes: number;
 }
 
-/** Writes the tree; yields now and then, so that the caller can look up from its work. */
-export function* writeTree(writer: ImageWriter, root: ImageNode, pid: number, progress: OutputProgress): Generator<void> {
+/** The process whose pages are written, and where they pass through. */
+export interface PageInput {
+  readonly pid: number;
+  readonly buffers: PageBuffers;
+}
+
+/**
+ * Writes the tree. Yields before each record of pages: there the record before it must have left its buffer, and the
+ * caller can look up from its work.
+ */
+export function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInput, progress: OutputProgress): Generator<void> {
   if (root.children === undefined) {
     writer.write(root.record, root.value, root.objref);
     return;
   }
   writer.open(root.record, root.value, root.objref);
-  if (root.pages !== undefined) yield* writePages(writer, root.pages, pid, root.record === vmaAnonymous.record, progress);
-  for (const child of root.children) yield* writeTree(writer, child, pid, progress);
+  if (root.pages !== undefined) yield* writePages(writer, root.pages, input, root.record === vmaAnonymous.record, progress);
+  for (const child of root.children) yield* writeTree(writer, child, input, progress);
   writer.close();
 }
 
-function* writePages(writer: ImageWriter, runs: PageRuns, pid: number, dropZeros: boolean, progress: OutputProgress): Generator<void> {
+function* writePages(writer: ImageWriter, runs: PageRuns, { pid, buffers }: PageInput, dropZeros: boolean, progress: OutputProgress): Generator<void> {
   for (const chunk of chunks(runs)) {
-    const stored = readChunk(pid, chunk, dropZeros);
+    const buffer = buffers.next;
+    const stored = readChunk(pid, chunk, dropZeros, buffer);
     if (stored.length === 0) continue;
     const count = stored.reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0);
-    writer.data(pages.record, { runs: stored }, pageBuffer().bytes.subarray(0, count * pageSize));
+    const data = buffer.bytes.subarray(0, count * pageSize);
+    const sum = crc32(data);
+    yield;
+    writer.data(pages.record, { runs: stored }, data, sum);
+    buffers.advance();
     progress.pages += count;
     progress.bytes += count * pageSize;
-    yield;
   }
 }
 
@@ -58,9 +73,8 @@ function* chunks(runs: PageRuns): Generator<PageRuns> {
   if (chunk.length > 0) yield chunk;
 }
 
-/** Reads the pages to the begin of the page buffer, without those that are all zero if `dropZeros`; the runs that stayed. */
-function readChunk(pid: number, runs: PageRuns, dropZeros: boolean): PageRuns {
-  const buffer = pageBuffer();
+/** Reads the pages to the begin of the buffer, without those that are all zero if `dropZeros`; the runs that stayed. */
+function readChunk(pid: number, runs: PageRuns, dropZeros: boolean, buffer: LocalMemory): PageRuns {
   const ranges: Range[] = [];
   for (let index = 0; index < runs.length; index += 2) {
     ranges.push({ address: BigInt(runs[index] ?? 0) * BigInt(pageSize), length: (runs[index + 1] ?? 0) * pageSize });
@@ -70,10 +84,9 @@ function readChunk(pid: number, runs: PageRuns, dropZeros: boolean): PageRuns {
 }
 
 const zeroPage = Buffer.alloc(pageSize);
-let words: BigUint64Array | undefined;
 
 function withoutZeroPages(bytes: Uint8Array, runs: PageRuns): PageRuns {
-  words ??= new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
+  const words = new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
   const stored: PageRuns = [];
   let from = 0;
   let to = 0;

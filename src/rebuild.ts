@@ -2,11 +2,12 @@
 import { x86_64 } from './arch/x86_64.ts';
 import { StasisError } from './errors.ts';
 import { syscall } from './linux/ffi.ts';
-import { MemoryFile } from './linux/process-memory.ts';
+import { maxRanges, MemoryFile, writeProcess, type Range } from './linux/process-memory.ts';
 import { readFds } from './linux/proc/fds.ts';
 import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
 import type { Finals, Rebuild, Surroundings } from './objects/object.ts';
+import { PageBuffers } from './objects/pages.ts';
 import { Area, type Batch } from './tracee/batch.ts';
 import type { Tracee } from './tracee/tracee.ts';
 import { findSyscallInstruction, noteOffset, type Vdso } from './tracee/vdso.ts';
@@ -22,18 +23,26 @@ export interface RebuildOptions {
   readonly keepOnFailure?: () => boolean;
 }
 
+/** Since Linux 5.14; where it is missing the pages come one by one, as they are written. Source: man 2 madvise. */
+const MADV_POPULATE_WRITE = 23;
+/** Bytes. Below that a call costs more than it saves. */
+const worthPopulating = 16 * 4096;
+
 const allButTrap = 0xffff_ffff_ffff_ffefn; // SIGTRAP ends our batches
 
-export class TaskRebuild implements Rebuild {
+export class TaskRebuild implements Rebuild, Disposable {
   readonly acceptChangedFiles: boolean;
   readonly described: Map<number, unknown> = new Map();
   readonly checkedFiles: Set<string> = new Set();
   readonly notes: string[] = [];
   readonly finals: Finals = { calls: [], lastCalls: [] };
+  /** Where the bytes of pages arrive from the image. */
+  readonly buffers: PageBuffers = new PageBuffers();
   readonly #options: RebuildOptions;
   #tracee: Tracee | undefined;
   #area: Area | undefined;
   #batch: Batch | undefined;
+  #arriving: { readonly batch: Batch; readonly ranges: readonly Range[]; readonly from: bigint } | undefined;
   #descriptors: DescriptorBuilder | undefined;
   #surroundings: Surroundings | undefined;
   #instruction = 0n;
@@ -62,6 +71,7 @@ export class TaskRebuild implements Rebuild {
   }
 
   get batch(): Batch {
+    this.#settle();
     return (this.#batch ??= this.area.batch());
   }
 
@@ -78,9 +88,39 @@ export class TaskRebuild implements Rebuild {
   }
 
   flush(): bigint[] {
+    this.#settle();
     const batch = this.#batch;
     this.#batch = undefined;
     return batch?.run() ?? [];
+  }
+
+  /** The task takes its page faults itself, all at once, beside us: meanwhile we read and check what comes next. */
+  arrive(ranges: readonly Range[], data: Uint8Array): void {
+    this.room(ranges.length);
+    const { batch } = this;
+    for (const { address, length } of ranges) {
+      if (length >= worthPopulating) batch.add('populate memory', 'madvise', [address, length, MADV_POPULATE_WRITE], { mayFail: true });
+    }
+    this.#batch = undefined;
+    const local = this.buffers.next;
+    if (data.buffer !== local.bytes.buffer) local.bytes.set(data); // else the reader put it there
+    this.buffers.advance();
+    if (batch.size > 0) batch.start();
+    this.#arriving = { batch, ranges, from: local.address };
+  }
+
+  #settle(): void {
+    const arriving = this.#arriving;
+    if (arriving === undefined) return;
+    this.#arriving = undefined;
+    const { batch, ranges } = arriving;
+    if (batch.size > 0) batch.finish();
+    let { from } = arriving;
+    for (let index = 0; index < ranges.length; index += maxRanges) {
+      const part = ranges.slice(index, index + maxRanges);
+      writeProcess(this.tracee.tid, from, part);
+      from += BigInt(part.reduce((sum, range) => sum + range.length, 0));
+    }
   }
 
   room(calls: number, bytes = 0): void {
@@ -125,6 +165,7 @@ export class TaskRebuild implements Rebuild {
   abort(exitCode?: number): void {
     const tracee = this.#tracee;
     if (tracee === undefined || !tracee.attached || this.#options.keepOnFailure?.() === true) return;
+    this.#awaitBatch();
     if (exitCode !== undefined && this.#area !== undefined) {
       try {
         const registers = x86_64.syscallAt(this.#area.registers, this.#instruction, x86_64.syscalls.exit_group, [exitCode]);
@@ -139,6 +180,21 @@ export class TaskRebuild implements Rebuild {
       }
     }
     tracee.kill();
+  }
+
+  /** The task may be at work: only a stopped one can be given other work. */
+  #awaitBatch(): void {
+    const batch = this.#arriving?.batch;
+    this.#arriving = undefined;
+    try {
+      if (batch !== undefined && batch.size > 0) batch.finish();
+    } catch {
+      // it ends in any case
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.buffers[Symbol.dispose]();
   }
 }
 

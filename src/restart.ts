@@ -18,7 +18,7 @@ import { detachStreams } from './messages.ts';
 import { environment, SpawnTable } from './linux/spawn.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 import { undoNode } from './run.ts';
-import { pageBuffer, pages } from './objects/pages.ts';
+import { pages, type PageBuffers } from './objects/pages.ts';
 import { kindOf, kinds } from './objects/registry.ts';
 import { executable, task } from './objects/task.ts';
 import { file } from './objects/file.ts';
@@ -72,11 +72,11 @@ export async function rebuildFrom(
   exitCode = false,
 ): Promise<RestartResult & { systemCalls: boolean }> {
   const started = performance.now();
-  const rebuild = new TaskRebuild(rebuildOptions);
+  using rebuild = new TaskRebuild(rebuildOptions);
   const counts = { bytes: 0, pages: 0 };
   let systemCalls = false;
   try {
-    for await (const event of eventsOf(input, options, counts)) {
+    for await (const event of eventsOf(input, options, counts, rebuild.buffers)) {
       if (event.type === 'close') {
         kindOf(event.kind.tag)?.close?.(rebuild);
         continue;
@@ -103,8 +103,8 @@ function asRestartError(error: unknown): StasisError {
 
 const turnEvery = 20; // milliseconds
 
-async function* eventsOf(input: OpenSource, options: RestartOptions, counts: { bytes: number; pages: number }) {
-  const reader = new ImageReader(kinds, { buffer: (bytes) => pageBuffer().bytes.subarray(0, bytes) });
+async function* eventsOf(input: OpenSource, options: RestartOptions, counts: { bytes: number; pages: number }, buffers?: PageBuffers) {
+  const reader = new ImageReader(kinds, buffers === undefined ? {} : { buffer: (bytes) => buffers.next.bytes.subarray(0, bytes) });
   let last = performance.now();
   for (const event of readEvents(reader, input)) {
     if (is(event, headKind)) assertForThisMachine(event.value, event.offset);

@@ -7,6 +7,7 @@ import type { Registers } from '../arch/architecture.ts';
 import type { RecordKind } from '../image/kind.ts';
 import type { Stat } from '../linux/proc/stat.ts';
 import type { Status } from '../linux/proc/status.ts';
+import type { Range } from '../linux/process-memory.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
 import type { Area, Batch } from '../tracee/batch.ts';
 import type { PageRuns } from '../linux/pagemap.ts';
@@ -68,6 +69,8 @@ export interface Rebuild {
   /** The calls gathered so far; `flush` runs them and starts a new batch. */
   readonly batch: Batch;
   flush(): bigint[];
+  /** Gives ranges of mapped, writable memory their content. It arrives by the next use of `batch` at the latest. */
+  arrive(ranges: readonly Range[], data: Uint8Array): void;
   /** Makes sure that so many calls and bytes still fit into the batch. */
   room(calls: number, bytes?: number): void;
   /** The number that the next open in the task will get, while the memory is built. */

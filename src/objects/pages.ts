@@ -3,12 +3,12 @@ import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { StasisError } from '../errors.ts';
 import { LocalMemory } from '../linux/ffi.ts';
-import { maxRanges, writeProcess, type Range } from '../linux/process-memory.ts';
+import type { Range } from '../linux/process-memory.ts';
 import { pageSize } from '../linux/pagemap.ts';
 import type { ObjectKind } from './object.ts';
 
-/** Pages per record: 1 MiB keeps the copy in the processor's cache. */
-export const pagesPerRecord = 256;
+/** Pages per record, as many as a record may hold: each costs a switch between threads. */
+export const pagesPerRecord = 1024;
 
 export interface Pages {
   /** First page number, page count, first page number, …; a page number is an address divided by the page size. */
@@ -26,11 +26,28 @@ const record: RecordKind<Pages> = defineKind<Pages>({
 /** The most that a data record may hold. Source: docs/format.md. */
 const maxData = 4 << 20;
 
-let buffer: LocalMemory | undefined;
+/**
+ * Where the bytes of records are gathered, or arrive: memory whose address the kernel can be told. Two pieces, so that one
+ * can be filled while the other is still on its way.
+ */
+export class PageBuffers implements Disposable {
+  static readonly #unused: (readonly [LocalMemory, LocalMemory])[] = [];
+  readonly #pair = PageBuffers.#unused.pop() ?? [LocalMemory.allocate(maxData), LocalMemory.allocate(maxData)];
+  #turn: 0 | 1 = 0;
 
-/** Where the bytes of a record are gathered, or arrive: memory whose address the kernel can be told. */
-export function pageBuffer(): LocalMemory {
-  return (buffer ??= LocalMemory.allocate(maxData));
+  /** The one to fill next. */
+  get next(): LocalMemory {
+    return this.#pair[this.#turn];
+  }
+
+  /** What is in {@link next} is on its way now. */
+  advance(): void {
+    this.#turn = this.#turn === 0 ? 1 : 0;
+  }
+
+  [Symbol.dispose](): void {
+    PageBuffers.#unused.push(this.#pair);
+  }
 }
 
 export const pages: ObjectKind<Pages> = {
@@ -53,14 +70,6 @@ export const pages: ObjectKind<Pages> = {
       total += length;
     }
     if (total !== data.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${data.length}`);
-    const local = pageBuffer();
-    if (data.buffer !== local.bytes.buffer) local.bytes.set(data); // else the reader put it there
-    rebuild.flush();
-    let offset = 0;
-    for (let index = 0; index < ranges.length; index += maxRanges) {
-      const part = ranges.slice(index, index + maxRanges);
-      writeProcess(rebuild.tracee.tid, local.address + BigInt(offset), part);
-      offset += part.reduce((sum, range) => sum + range.length, 0);
-    }
+    rebuild.arrive(ranges, data);
   },
 };
