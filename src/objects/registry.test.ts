@@ -1,0 +1,60 @@
+/** What every registered kind must have: a tag of its own, a test program, a record in the golden image, a row in the documentation. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { inspect, verify, type ImageNode } from '../inspect.ts';
+import { registry } from './registry.ts';
+
+const root = new URL('../../', import.meta.url);
+const golden = { path: new URL('test/golden/revision-1.image', root).pathname };
+
+/** The program in test/programs that has an object of the kind and verifies it after a restart. */
+const programs: Readonly<Record<string, string>> = {
+  task: 'identity',
+  file: 'mappings',
+  executable: 'identity',
+  mm: 'identity',
+  'vma-anonymous': 'mappings',
+  'vma-private-file': 'mappings',
+  'vma-shared-file': 'mappings',
+  pages: 'memory',
+  'cpu-x86_64': 'avx',
+  signals: 'signals',
+  fs: 'identity',
+  limits: 'identity',
+  credentials: 'identity',
+  files: 'files',
+  'open-regular': 'files',
+  'open-directory': 'files',
+  'open-device': 'files',
+  'open-stream': 'blocked',
+  'open-image': 'rfc/ckpt',
+  fd: 'files',
+};
+
+function namesIn(nodes: readonly ImageNode[]): string[] {
+  return nodes.flatMap((entry) => [entry.kind, ...namesIn(entry.records ?? [])]);
+}
+
+test('tags and names are unique', () => {
+  assert.equal(new Set(registry.map(({ record }) => record.tag)).size, registry.length);
+  assert.equal(new Set(registry.map(({ record }) => record.name)).size, registry.length);
+});
+
+test('the golden image of revision 1 is still read, whole', async () => {
+  const summary = await verify(golden);
+  assert.equal(summary.records, 52);
+});
+
+const inGolden = inspect(golden).then((tree) => new Set(namesIn(tree.records)));
+
+for (const { record, title, carried } of registry) {
+  test(`kind ${record.name}`, async () => {
+    assert.notEqual(title, '');
+    assert.notEqual(carried, '');
+    const program = programs[record.name];
+    assert.ok(program !== undefined && existsSync(new URL(`test/programs/${program}.c`, root)), 'has a test program');
+    assert.ok((await inGolden).has(record.name), 'has a golden record');
+    assert.ok(readFileSync(new URL('docs/supported.md', root), 'utf8').includes(`| \`${record.name}\` | ${record.tag} |`), 'has a row in docs/supported.md');
+  });
+}
