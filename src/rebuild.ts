@@ -194,6 +194,7 @@ export class TaskRebuild implements Rebuild, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#area?.[Symbol.dispose]();
     this.buffers[Symbol.dispose]();
   }
 }

@@ -105,7 +105,8 @@ export class Batch {
 }
 
 /** The working area. Made by one injected call, removed by another. */
-export class Area {
+export class Area implements Disposable {
+  static readonly #unused: LocalMemory[] = [];
   readonly tracee: Tracee;
   readonly code: bigint;
   readonly table: bigint;
@@ -124,7 +125,8 @@ export class Area {
     this.#inject('mmap', [hole, areaSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
     this.code = hole;
     this.table = hole + BigInt(pageSize);
-    this.local = LocalMemory.scratch('batch', this.dataSize);
+    // Its own: another restart in this process may be at work at the same time.
+    this.local = Area.#unused.pop() ?? LocalMemory.allocate(this.dataSize);
     using memory = new MemoryFile(tracee.tid);
     memory.write(this.code, tracee.architecture.code.batch);
     this.#inject('mprotect', [hole, pageSize, 5]);
@@ -141,6 +143,11 @@ export class Area {
       throw syscallError(name, Number(result), `Cannot prepare ${this.tracee.tid}`, { code: 'RESTART_FAILED', phase: 'restore' });
     }
     return result;
+  }
+
+  /** Only our side of it: the memory behind the tables. */
+  [Symbol.dispose](): void {
+    Area.#unused.push(this.local);
   }
 
   /** The vdso has moved: calls now go through this address. */
