@@ -7,6 +7,7 @@ import { cpuFacts } from './cpu-facts.ts';
 import { isNodeError } from './descriptor.ts';
 import { CannotCarryError, StasisError, SyscallError, type Phase } from './errors.ts';
 import { freeze, type Frozen } from './freeze.ts';
+import { HeldImage, holdLimit } from './held-image.ts';
 import { writeTree } from './image-output.ts';
 import { currentRevision } from './image/framing.ts';
 import type { Head } from './image/head.ts';
@@ -22,7 +23,7 @@ import { openSink, type OpenSink, type Sink } from './sink.ts';
 import { vanished } from './tracee/tracee.ts';
 import { seccompSituation } from './supervised.ts';
 import { version } from './version.ts';
-import { paced } from './write-behind.ts';
+import { paced, type PacedSink } from './write-behind.ts';
 
 export interface Progress {
   readonly phase: Phase;
@@ -116,9 +117,11 @@ async function freezeAndWrite(pid: number, sink: Sink | undefined, options: Chec
     frozen[Symbol.dispose]();
     return result(id, pid, tree, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
   }
-  const written = await writeImage(output, head, tree, pid, options);
+  const held = storedBytes(tree) <= holdLimit ? new HeldImage() : undefined;
+  const written = await writeImage(held ?? paced(output), head, tree, pid, options);
   const memory = performance.now();
   if (options.after === 'kill' || options.after === 'stop') {
+    if (held !== undefined) output.write(held.parts);
     output.commit(); // only a whole image allows the target to end
     target.kill(options.after === 'kill' ? SIGKILL : SIGSTOP);
     frozen[Symbol.dispose]();
@@ -127,6 +130,7 @@ async function freezeAndWrite(pid: number, sink: Sink | undefined, options: Chec
   }
   frozen[Symbol.dispose]();
   const resumed = performance.now();
+  if (held !== undefined) output.write(held.parts);
   output.commit();
   return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
 }
@@ -138,7 +142,7 @@ export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Pr
   const head = makeHead(pid, id);
   const tree = collectTree(frozen, { systemCalls: true, imageFd, answer: 0, blockers: [] });
   const collected = performance.now();
-  const written = await writeImage(output, head, tree, pid, {});
+  const written = await writeImage(paced(output), head, tree, pid, {});
   const memory = performance.now();
   return result(id, pid, tree, written.totals, written.pages, { started: frozen.since, frozen: frozen.since, collected, memory }, memory);
 }
@@ -188,8 +192,7 @@ const SIGSTOP = 19;
 
 const turnEvery = 20; // milliseconds
 
-async function writeImage(output: OpenSink, head: Head, tree: ImageNode, pid: number, options: CheckpointOptions): Promise<Written> {
-  const sink = paced(output);
+async function writeImage(sink: PacedSink, head: Head, tree: ImageNode, pid: number, options: CheckpointOptions): Promise<Written> {
   using buffers = new PageBuffers();
   const writer = new ImageWriter(sink, head);
   const progress = { pages: 0, bytes: 0 };

@@ -38,8 +38,12 @@ function word(area: Uint8Array, offset: number): bigint {
 
 let code: LocalMemory | undefined;
 
-/** Offsets and sizes on this processor, by CPUID leaf 0xd. */
+const layouts = new Map<bigint, Component[]>();
+
+/** Offsets and sizes on this processor, by CPUID leaf 0xd. Asked once: a virtual machine pays for each CPUID. */
 export function componentLayout(enabled: bigint): Component[] {
+  const known = layouts.get(enabled);
+  if (known !== undefined) return known;
   const memory = (code ??= LocalMemory.allocate(8192, true));
   memory.bytes.set(x86_64Code.cpuid);
   const out = memory.address + 4096n;
@@ -51,6 +55,7 @@ export function componentLayout(enabled: bigint): Component[] {
     const offset = memory.view.getUint32(4100, true);
     if (size > 0 && offset >= headerEnd) components.push({ index, offset, size });
   }
+  layouts.set(enabled, components);
   return components;
 }
 
