@@ -3,13 +3,16 @@
  * 2: when Node ends it gives terminals on 0, 1 and 2 the settings back that it found, and would undo the program's.
  */
 import { writeSync } from 'node:fs';
-import { silence, type SpawnTable } from './linux/spawn.ts';
+import { closeFrom, silence, type SpawnTable } from './linux/spawn.ts';
 
 const messagesFd = 5;
 
-/** For the starting side: gives the helper our standard error as its descriptor for messages, and no other stream. */
-export function detachStreams(table: SpawnTable): void {
-  table.add('dup3', [2, messagesFd, 0], true);
+/** For the starting side: gives the helper our standard error (or `errors`) as its descriptor for messages, and no other stream. */
+export function detachStreams(table: SpawnTable, errors = 2): void {
+  const F_SETFD = 2;
+  table.add('fcntl', [errors, F_SETFD, 0], true);
+  table.add('dup3', [errors, messagesFd, 0], true); // fails when it is that already
+  closeFrom(table, messagesFd + 1);
   for (const fd of [0, 1, 2]) silence(table, fd);
 }
 

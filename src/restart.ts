@@ -11,11 +11,12 @@ import { pageSize } from './linux/pagemap.ts';
 import { readEvents } from './image/read-events.ts';
 import { ImageReader } from './image/reader.ts';
 import { x86_64 } from './arch/x86_64.ts';
-import { LocalMemory, mustSyscall, syscall, syscallError } from './linux/ffi.ts';
+import { syscall, syscallError } from './linux/ffi.ts';
+import { makePipe } from './linux/descriptors.ts';
 import { readStat } from './linux/proc/stat.ts';
 import { controllingTerminal } from './linux/terminal.ts';
 import { detachStreams } from './messages.ts';
-import { environment, SpawnTable } from './linux/spawn.ts';
+import { environment, SpawnTable, type Streams } from './linux/spawn.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 import { undoNode } from './run.ts';
 import { pages, type PageBuffers } from './objects/pages.ts';
@@ -34,6 +35,14 @@ export interface RestartOptions {
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+}
+
+/** For whoever restarts on behalf of another process. */
+export interface BirthOptions {
+  /** What the program finds as its standard streams where it cannot have its own again; default: ours. */
+  readonly streams?: Streams;
+  /** Called with the pid of the new process before it does anything. */
+  readonly born?: (pid: number) => void;
 }
 
 /** Times in milliseconds. */
@@ -55,13 +64,14 @@ export interface RestartResult {
  * Restarts in the background: a process of its own, in a session of its own, nobody's child. Whatever fails, nothing
  * of it is left. Errors: ImageError, RESTART_FAILED, PRIVILEGE, ABORTED.
  */
-export async function restart(source: Source, options: RestartOptions = {}): Promise<RestartResult> {
+export async function restart(source: Source, options: RestartOptions & BirthOptions = {}): Promise<RestartResult> {
   options.signal?.throwIfAborted();
   using input = openSource(source);
   if (options.dryRun === true) return await tryOut(input, options);
   const imageOnStdin = 'fd' in source && source.fd === 0;
   const surroundings = { imageOnStdin, terminal: undefined };
-  return await rebuildFrom(input, { birth: spawnStopped, acceptChangedFiles: options.acceptChangedFiles === true, surroundings }, options);
+  const birth: Birth = (path, systemCalls) => spawnStopped(path, systemCalls, options);
+  return await rebuildFrom(input, { birth, acceptChangedFiles: options.acceptChangedFiles === true, surroundings }, options);
 }
 
 /** The part that all ways of restarting share. `exitCode`: the failing task ends with the code of the error. */
@@ -147,21 +157,23 @@ async function tryOut(input: OpenSource, options: RestartOptions): Promise<Resta
 }
 
 /** A new process that executes `path` and stops there. */
-const spawnStopped: Birth = (path, systemCalls) => {
+function spawnStopped(path: string, systemCalls: boolean, { streams = [0, 1, 2], born }: BirthOptions): Tracee {
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   const gate = table.gate();
   table.add('setsid', []);
-  table.inherit(0, 1, 2);
-  const supervision = systemCalls ? superviseSpawned(table) : undefined;
+  table.streams(streams);
+  const supervision = systemCalls ? superviseSpawned(table, streams[2]) : undefined;
   table.execute(path, [path], []);
   const pid = table.start();
+  born?.(pid);
   const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: true });
   gate.open();
   supervision?.afterStart(pid);
   tracee.waitForExec();
+  table.free();
   return tracee;
-};
+}
 
 /**
  * Restarts in the foreground: this very process becomes the program, with its pid, its place in the shell's job
@@ -226,15 +238,4 @@ class Helper {
     if ('error' in order) throw errorFromJSON(order.error);
     return order;
   }
-}
-
-function makePipe(): [read: number, write: number] {
-  const O_CLOEXEC = 0o2000000;
-  const memory = LocalMemory.scratch('pipe', 8);
-  mustSyscall('pipe2', 'Cannot make a pipe', memory.address, O_CLOEXEC);
-  const [read, write] = [memory.view.getInt32(0, true), memory.view.getInt32(4, true)];
-  const F_DUPFD_CLOEXEC = 1030;
-  const high = mustSyscall('fcntl', 'Cannot make a pipe', write, F_DUPFD_CLOEXEC, 10); // out of the way of 3 and 4
-  closeSync(write);
-  return [read, high];
 }

@@ -1,10 +1,11 @@
 /** The story of `stasis run`: this process becomes the program, and a supervisor beside it answers the two system calls. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, readSync, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { x86_64 } from './arch/x86_64.ts';
 import { StasisError } from './errors.ts';
 import { LocalMemory, syscall, syscallError } from './linux/ffi.ts';
-import { environment, silence, SpawnTable } from './linux/spawn.ts';
+import { makePipe } from './linux/descriptors.ts';
+import { closeFrom, environment, SpawnTable, type Streams } from './linux/spawn.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 
 /** Exit codes of shells: 127 not found, 126 found and not executable. */
@@ -26,7 +27,7 @@ export class CommandError extends StasisError {
 export function runForeground(command: readonly string[]): never {
   const [name, ...words] = command;
   if (name === undefined || name === '') throw new StasisError('USAGE', 'Cannot run: no command was given');
-  const path = findProgram(name);
+  const path = findProgram(name, process.env['PATH'], '.');
   superviseThisProcess();
   undoNode();
   const table = new SpawnTable(x86_64.code.spawn); // only for its strings
@@ -35,13 +36,13 @@ export function runForeground(command: readonly string[]): never {
   throw new CommandError(error.message, 126);
 }
 
-function findProgram(name: string): string {
-  if (name.includes('/')) return executable(name) ? name : missing(name);
-  for (const directory of (process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter)) {
-    const path = join(directory === '' ? '.' : directory, name);
-    if (executable(path)) return path;
+function findProgram(name: string, searched: string | undefined, directory: string): string {
+  if (name.includes('/')) return executable(resolve(directory, name)) ? name : missing(name, directory);
+  for (const entry of (searched ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter)) {
+    const path = join(entry === '' ? '.' : entry, name);
+    if (executable(resolve(directory, path))) return path;
   }
-  return missing(name);
+  return missing(name, directory);
 }
 
 function executable(path: string): boolean {
@@ -53,8 +54,8 @@ function executable(path: string): boolean {
   }
 }
 
-function missing(name: string): never {
-  const there = name.includes('/') && statSync(name, { throwIfNoEntry: false }) !== undefined;
+function missing(name: string, directory: string): never {
+  const there = name.includes('/') && statSync(resolve(directory, name), { throwIfNoEntry: false }) !== undefined;
   throw new CommandError(`Cannot run ${name}: ${there ? 'it is not executable' : 'there is no such program'}`, there ? 126 : 127);
 }
 
@@ -90,48 +91,51 @@ export function undoNode(): void {
   }
 }
 
-/** One standard stream of a program in the background: nothing, the caller's own, or a file (appended to when written). */
-export type StreamChoice = 'ignore' | 'inherit' | { readonly path: string };
-
-export interface BackgroundStreams {
-  readonly input: StreamChoice;
-  readonly output: StreamChoice;
-  readonly error: StreamChoice;
-}
-
 export interface BackgroundOptions {
   readonly directory: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly streams: BackgroundStreams;
+  readonly streams: Streams;
+  /** Called with the pid of the new process before it does anything. */
+  readonly born?: (pid: number) => void;
 }
 
-/** Starts the command as a process of its own under a supervisor; its pid. */
-export function runBackground(command: readonly string[], options: BackgroundOptions): number {
+export interface Background {
+  readonly pid: number;
+  /** Absent when a supervisor further up serves it already. */
+  readonly supervisor?: number;
+}
+
+/** Starts the command as a process of its own under a supervisor, in a session of its own, nobody's child. */
+export function runBackground(command: readonly string[], options: BackgroundOptions): Background {
   const [name, ...words] = command;
   if (name === undefined || name === '') throw new StasisError('USAGE', 'Cannot run: no command was given');
-  const path = resolve(options.directory, findProgram(name));
+  const { directory, environment, streams } = options;
+  const path = findProgram(name, environment['PATH'], directory);
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   table.add('setsid', []);
-  table.add('chdir', [table.text(options.directory)]);
-  const { input, output, error } = options.streams;
-  [input, output, error].forEach((choice, fd) => addStream(table, fd, choice));
-  const SIG_DFL = new Uint8Array(32);
-  for (const signal of [SIGPIPE, SIGXFSZ]) table.add('rt_sigaction', [signal, table.bytes(SIG_DFL), 0, 8]);
-  const supervision = superviseSpawned(table);
+  table.streams(streams);
+  table.defaultActions(SIGPIPE, SIGXFSZ);
+  const changed = table.add('chdir', [table.text(directory)]);
+  const supervision = superviseSpawned(table, streams[2]);
   table.unblockSignals();
-  const environment = Object.entries(options.environment).map(([key, value]) => `${key}=${value}`);
-  table.execute(path, [name, ...words], environment);
-  const pid = table.start();
-  supervision.afterStart(pid);
-  return pid;
-}
-
-function addStream(table: SpawnTable, fd: number, choice: StreamChoice): void {
-  if (choice === 'inherit') return table.inherit(fd);
-  if (choice === 'ignore') return silence(table, fd);
-  const AT_FDCWD = -100;
-  const O_WRONLY_CREAT_APPEND = 0o2101;
-  table.add('close', [fd], true);
-  table.add('openat', [AT_FDCWD, table.text(choice.path), fd === 0 ? 0 : O_WRONLY_CREAT_APPEND, 0o666]); // gives fd: the lowest free
+  closeFrom(table, 3);
+  const variables = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
+  const executed = table.execute(path, [name, ...words], variables);
+  const [ending, held] = makePipe();
+  try {
+    const pid = table.start();
+    closeSync(held);
+    options.born?.(pid);
+    const failure = (): number => Math.min(table.result(changed), table.result(executed));
+    const supervisor = supervision.afterStart(pid, () => failure() < 0);
+    // Whoever holds the other end closes it by executing the program, or by ending.
+    readSync(ending, new Uint8Array(1));
+    if (table.result(changed) < 0) throw syscallError('chdir', table.result(changed), `Cannot run ${name} in ${directory}`, { phase: 'exec' });
+    if (table.result(executed) < 0) throw new CommandError(syscallError('execve', table.result(executed), `Cannot execute ${path}`).message, 126);
+    table.free();
+    return { pid, ...(supervisor !== undefined && { supervisor }) };
+  } finally {
+    closeSync(ending);
+  }
 }

@@ -19,11 +19,11 @@ function supervisorCommand(pid: number): string[] {
 /** Where the supervisor finds its listener. */
 export const listenerFd = 3;
 
-function addSupervisor(table: SpawnTable, pid: number, listener: number): { setListener(fd: number): void } {
+function addSupervisor(table: SpawnTable, pid: number, listener: number, errors = 2): { setListener(fd: number): void } {
   const clear = table.add('fcntl', [listener, F_SETFD, 0]);
   const move = table.add('dup3', [listener, listenerFd, 0], true); // fails when it is that already
   table.add('setsid', []);
-  detachStreams(table);
+  detachStreams(table, errors);
   table.unblockSignals();
   const command = supervisorCommand(pid);
   table.execute(command[0] ?? '', command, environment());
@@ -61,8 +61,16 @@ export function superviseThisProcess(): void {
   gate.open();
 }
 
-/** The same for a process that still runs a table of ours: calls to be added to it, and what to do when it has made them. */
-export function superviseSpawned(table: SpawnTable): { afterStart(pid: number): void } {
+interface Supervision {
+  /** Starts the supervisor and lets the process go on; the supervisor's pid, if it needs one of its own. */
+  afterStart(pid: number, failed?: () => boolean): number | undefined;
+}
+
+/**
+ * The same for a process that still runs a table of ours: calls to be added to it, and what to do when it has made them.
+ * `errors`: our descriptor on which the supervisor says what went wrong.
+ */
+export function superviseSpawned(table: SpawnTable, errors = 2): Supervision {
   const PR_SET_NO_NEW_PRIVS = 38;
   if (process.geteuid?.() !== 0) table.add('prctl', [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
   const place = table.bytes(new Uint8Array(128));
@@ -70,27 +78,37 @@ export function superviseSpawned(table: SpawnTable): { afterStart(pid: number): 
   const call = table.add('seccomp', [SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, place], true);
   const gate = table.gate();
   return {
-    afterStart(pid) {
-      let fd = table.result(call);
-      for (let round = 0; fd === 0; round++) {
-        if (round > 20_000) throw new StasisError('RESTART_FAILED', 'Cannot restart: the new process does not react', { phase: 'exec' });
-        pause(0.1);
-        fd = table.result(call);
+    afterStart(pid, failed = () => false) {
+      try {
+        let fd = table.result(call);
+        for (let round = 0; fd === 0; round++) {
+          if (failed()) return undefined;
+          if (round > 20_000) throw new StasisError('FAILED', 'The new process does not react', { phase: 'exec' });
+          pause(0.1);
+          fd = table.result(call);
+        }
+        if (fd < 0 && fd !== EBUSY) {
+          throw syscallError('seccomp', fd, 'Cannot make checkpoint and restart available', { code: 'PRIVILEGE', phase: 'supervise' });
+        }
+        return fd > 0 ? startSupervisor(pid, fd, errors) : undefined;
+      } catch (error) {
+        syscall('kill', pid, 9); // it would wait for ever
+        throw error;
+      } finally {
+        gate.open();
       }
-      if (fd > 0) startSupervisor(pid, fd);
-      else if (fd !== EBUSY) throw syscallError('seccomp', fd, 'Cannot make checkpoint and restart available', { code: 'PRIVILEGE', phase: 'supervise' });
-      gate.open();
     },
   };
 }
 
-function startSupervisor(pid: number, fd: number): void {
+function startSupervisor(pid: number, fd: number, errors: number): number {
   using process = new PidFd(pid);
   const listener = process.duplicate(fd);
   if (listener < 0) throw syscallError('pidfd_getfd', listener, 'Cannot take the listener of the new process', { code: 'PRIVILEGE' });
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
-  addSupervisor(table, pid, listener);
-  table.start();
+  addSupervisor(table, pid, listener, errors);
+  const supervisor = table.start();
   syscall('close', listener);
+  return supervisor;
 }

@@ -1,6 +1,6 @@
 /** Descriptors of other processes. Source: man 2 pidfd_open, pidfd_getfd, kcmp. */
 import { closeSync } from 'node:fs';
-import { mustSyscall, syscall } from './ffi.ts';
+import { LocalMemory, mustSyscall, syscall } from './ffi.ts';
 
 /** A pidfd; closed on dispose. */
 export class PidFd implements Disposable {
@@ -31,4 +31,16 @@ const KCMP_FILE = 0;
 /** Whether two descriptors stand for the same open file description. */
 export function sameDescription(pid: number, fd: number, otherPid: number, otherFd: number): boolean {
   return mustSyscall('kcmp', `Cannot compare descriptors of ${pid} and ${otherPid}`, pid, otherPid, KCMP_FILE, fd, otherFd) === 0;
+}
+
+/** A pipe, close-on-exec. The end for writing has a number of at least 10, out of the way of those given to helpers. */
+export function makePipe(): [read: number, write: number] {
+  const O_CLOEXEC = 0o2000000;
+  const memory = LocalMemory.scratch('pipe', 8);
+  mustSyscall('pipe2', 'Cannot make a pipe', memory.address, O_CLOEXEC);
+  const [read, write] = [memory.view.getInt32(0, true), memory.view.getInt32(4, true)];
+  const F_DUPFD_CLOEXEC = 1030;
+  const high = mustSyscall('fcntl', 'Cannot make a pipe', write, F_DUPFD_CLOEXEC, 10);
+  closeSync(write);
+  return [read, high];
 }

@@ -13,9 +13,13 @@ import { x86_64Numbers, type SyscallName } from './syscalls.ts';
 
 export type Word = number | bigint;
 
+type Six = [number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word];
+
 interface Library {
   readonly koffi: typeof Koffi;
-  readonly syscall: (number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word) => number | bigint;
+  readonly syscall: ((...words: Six) => number | bigint) & {
+    async(...words: [...Six, (error: Error | null, result: number | bigint) => void]): void;
+  };
 }
 
 let library: Library | undefined;
@@ -55,6 +59,15 @@ export function mustSyscall(name: SyscallName, action: string, a?: Word, b?: Wor
   return result;
 }
 
+/**
+ * One system call on a thread of libuv's pool, for calls that only wait; never ptrace. Its result, or -1: the errno is that
+ * of another thread. The process cannot end before the call does.
+ */
+export function syscallInPool(name: SyscallName, a: Word, b: Word, c: Word, done: (result: number) => void): void {
+  const { syscall: call } = library ?? load();
+  call.async(numbers[name], a, b, c, 0, 0, 0, (error, result) => done(error === null ? Number(result) : -1));
+}
+
 /** The error for a negative result of {@link syscall}. */
 export function syscallError(
   name: string,
@@ -65,7 +78,7 @@ export function syscallError(
   return new SyscallError(name, -result, errnoName(-result), action, details);
 }
 
-/** Memory of this process at a known address, outside the JavaScript heap; it lives as long as the process. */
+/** Memory of this process at a known address, outside the JavaScript heap; it lives as long as the process, or until freed. */
 export class LocalMemory {
   readonly address: bigint;
   readonly bytes: Uint8Array;
@@ -95,6 +108,11 @@ export class LocalMemory {
     const MAP_PRIVATE_ANONYMOUS = 0x22;
     const address = mustSyscall('mmap', `Cannot allocate ${size} bytes`, 0, size, protection, MAP_PRIVATE_ANONYMOUS, -1, 0);
     return new LocalMemory(address, size);
+  }
+
+  /** Gives the memory back. Nothing may touch `bytes` or `view` afterwards. */
+  free(): void {
+    syscall('munmap', this.address, this.bytes.length);
   }
 }
 

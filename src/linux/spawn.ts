@@ -17,7 +17,7 @@ export class SpawnTable {
   #calls = 0;
   #end = tableSize;
 
-  /** `spawnCode`: the architecture's. The memory must stay until the new process has executed its program. */
+  /** `spawnCode`: the architecture's. The memory must stay until the new process has executed its program ({@link free}). */
   constructor(spawnCode: Uint8Array) {
     this.#memory = LocalMemory.allocate(tableSize + stringsSize + stackSize);
     this.#code = LocalMemory.scratch('spawn code', 4096, true);
@@ -74,6 +74,14 @@ export class SpawnTable {
     this.add('rt_sigprocmask', [SIG_SETMASK, this.bytes(new Uint8Array(8).fill(0xff)), 0, 8]);
   }
 
+  /** The process gets these of our descriptors as its 0, 1 and 2: either those very three, or others above them. */
+  streams(fds: Streams): void {
+    for (const [number, fd] of fds.entries()) {
+      if (fd === number) this.inherit(fd);
+      else this.add('dup3', [fd, number, 0]);
+    }
+  }
+
   /** The process keeps these of our descriptors. Node marks all that it finds at its start close-on-exec. */
   inherit(...fds: readonly number[]): void {
     const F_SETFD = 2;
@@ -85,8 +93,15 @@ export class SpawnTable {
     this.add('rt_sigprocmask', [SIG_SETMASK, this.bytes(new Uint8Array(8)), 0, 8]);
   }
 
-  execute(path: string, words: readonly string[], environment: readonly string[]): void {
-    this.add('execve', [this.text(path), this.texts(words), this.texts(environment)]);
+  /** These signals have their default action again: an ignored one stays ignored over execve (man 2 execve). */
+  defaultActions(...signals: readonly number[]): void {
+    const action = this.bytes(new Uint8Array(32)); // struct sigaction: SIG_DFL
+    for (const signal of signals) this.add('rt_sigaction', [signal, action, 0, 8]);
+  }
+
+  /** Returns the call, whose {@link result} is minus the errno when it failed. */
+  execute(path: string, words: readonly string[], environment: readonly string[]): bigint {
+    return this.add('execve', [this.text(path), this.texts(words), this.texts(environment)]);
   }
 
   /** A place at which the process waits until {@link Gate.open}. */
@@ -117,7 +132,15 @@ export class SpawnTable {
     if (pid <= 0) throw syscallError('clone', pid, 'Cannot start a process');
     return pid;
   }
+
+  /** Gives the memory back, once the process has executed its program or ended. */
+  free(): void {
+    this.#memory.free();
+  }
 }
+
+/** Descriptors of ours that become a new process's standard input, output and error. */
+export type Streams = readonly [stdin: number, stdout: number, stderr: number];
 
 export interface Gate {
   /** Lets the process go on. */
@@ -130,6 +153,15 @@ export function silence(table: SpawnTable, fd: number): void {
   const O_RDWR = 2;
   table.add('close', [fd], true);
   table.add('openat', [AT_FDCWD, table.text('/dev/null'), O_RDWR, 0]); // the lowest free number is fd
+}
+
+/**
+ * Descriptors from `first` on end with the execve. Node marks what it finds at its start close-on-exec only up to the first
+ * gap above 15 (libuv: uv_disable_stdio_inheritance), so there may be others that no program of ours should keep open.
+ */
+export function closeFrom(table: SpawnTable, first: number): void {
+  const CLOSE_RANGE_CLOEXEC = 4;
+  table.add('close_range', [first, 0xffff_ffff, CLOSE_RANGE_CLOEXEC], true);
 }
 
 export function environment(): string[] {
