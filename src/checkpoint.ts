@@ -42,6 +42,12 @@ export interface CheckpointOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** For whoever writes an image on behalf of another process. */
+export interface DeliveryOptions {
+  /** Awaited before the target is ended or stopped: the image has arrived where it shall be. */
+  readonly delivered?: () => Promise<void>;
+}
+
 /** Times in milliseconds. */
 export interface Stats {
   /** From the request to stop until the target ran on (or ended). */
@@ -78,7 +84,11 @@ export interface SelfCheckpoint extends Pick<CollectOptions, 'imageFd'> {
  * Checkpoints process `pid` into `sink` (undefined only for a dry run). Whatever fails, the target runs on as before.
  * Errors: CannotCarryError, VANISHED, PRIVILEGE, FAILED (disk full, closed pipe), ABORTED.
  */
-export async function checkpoint(pid: number, sink: Sink | undefined, options: CheckpointOptions = {}): Promise<CheckpointResult> {
+export async function checkpoint(
+  pid: number,
+  sink: Sink | undefined,
+  options: CheckpointOptions & DeliveryOptions = {},
+): Promise<CheckpointResult> {
   try {
     return await freezeAndWrite(pid, sink, options);
   } catch (error) {
@@ -96,7 +106,11 @@ function hasEnded(pid: number): boolean {
   }
 }
 
-async function freezeAndWrite(pid: number, sink: Sink | undefined, options: CheckpointOptions): Promise<CheckpointResult> {
+async function freezeAndWrite(
+  pid: number,
+  sink: Sink | undefined,
+  options: CheckpointOptions & DeliveryOptions,
+): Promise<CheckpointResult> {
   const started = performance.now();
   options.signal?.throwIfAborted();
   options.onProgress?.({ phase: 'prepare' });
@@ -122,6 +136,7 @@ async function freezeAndWrite(pid: number, sink: Sink | undefined, options: Chec
   const memory = performance.now();
   if (options.after === 'kill' || options.after === 'stop') {
     if (held !== undefined) output.write(held.parts);
+    await options.delivered?.();
     output.commit(); // only a whole image allows the target to end
     target.kill(options.after === 'kill' ? SIGKILL : SIGSTOP);
     frozen[Symbol.dispose]();

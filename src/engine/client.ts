@@ -1,95 +1,94 @@
 /** The caller's side: engines are started on first use, kept for the next call, and never keep the caller alive. */
-import { fork, type ChildProcess } from 'node:child_process';
-import { errorFromJSON, StasisError } from '../errors.ts';
-import type { Progress } from '../checkpoint.ts';
-import { engineCommand } from '../engine-command.ts';
-import type { Answers, FromEngine, Work } from './protocol.ts';
+import { StasisError } from '../errors.ts';
+import type { Ended } from '../linux/exit-watch.ts';
+import { Engine } from './engine.ts';
+import type { PerformOptions } from './perform-options.ts';
+import type { Answers, Work } from './protocol.ts';
 
-interface Pending {
-  readonly resolve: (result: Answers[keyof Answers]) => void;
-  readonly reject: (error: unknown) => void;
-  readonly onProgress: ((progress: Progress) => void) | undefined;
+export interface Performed<W extends Work> {
+  readonly result: Answers[W['kind']];
+  /** How the process ended that was started; undefined when the engine cannot tell any more. */
+  readonly waiter: () => Promise<Ended | undefined>;
 }
 
-class Engine {
-  readonly #child: ChildProcess;
-  #pending: Pending | undefined;
-  #id = 0;
-  ended = false;
-
-  constructor() {
-    const [, ...words] = engineCommand('serve', []);
-    const options = words.slice(0, process.execArgv.length);
-    const [main = '', ...rest] = words.slice(process.execArgv.length);
-    // A session of its own: ^C at the terminal is for the caller, whose end it hears of by the channel.
-    this.#child = fork(main, rest, { execArgv: options, detached: true, stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
-    this.#child.on('message', (message: FromEngine) => this.#hear(message));
-    this.#child.on('exit', () => this.#end('its engine process ended'));
-    this.#child.on('error', (error) => this.#end(error.message));
-    this.#release();
-  }
-
-  /** One piece of work at a time. */
-  async do<W extends Work>(work: W, signal: AbortSignal | undefined, onProgress: ((progress: Progress) => void) | undefined): Promise<Answers[W['kind']]> {
-    const id = ++this.#id;
-    const abort = (): void => void (this.#child.connected && this.#child.send({ id, abort: true }));
-    this.#child.ref();
-    this.#child.channel?.ref();
-    signal?.addEventListener('abort', abort, { once: true });
-    try {
-      return (await new Promise<Answers[keyof Answers]>((resolve, reject) => {
-        this.#pending = { resolve, reject, onProgress };
-        this.#child.send({ id, work });
-      })) as Answers[W['kind']];
-    } finally {
-      signal?.removeEventListener('abort', abort);
-      this.#pending = undefined;
-      this.#release();
-    }
-  }
-
-  close(): void {
-    this.ended = true;
-    if (this.#child.connected) this.#child.disconnect();
-  }
-
-  #release(): void {
-    this.#child.unref();
-    this.#child.channel?.unref();
-  }
-
-  #hear(message: FromEngine): void {
-    if ('ready' in message) return;
-    if ('progress' in message) this.#pending?.onProgress?.(message.progress);
-    else if ('error' in message) this.#pending?.reject(errorFromJSON(message.error));
-    else this.#pending?.resolve(message.result);
-  }
-
-  #end(reason: string): void {
-    this.ended = true;
-    this.#pending?.reject(new StasisError('FAILED', `Cannot do the work: ${reason}`, { hint: 'The target runs on. Try again.' }));
-  }
-}
+/** So many engines work at once; what comes then waits, unless it has a stream. */
+const mostEngines = 4;
+/** One is kept for so long after its last work. */
+const idleMilliseconds = 60_000;
 
 const idle: Engine[] = [];
+const queue: (() => void)[] = [];
+let working = 0;
 
-/** Lets an engine do the work; several at once each have their own, and one is kept for later. */
-export async function perform<W extends Work>(
-  work: W,
-  { signal, onProgress }: { readonly signal?: AbortSignal | undefined; readonly onProgress?: ((progress: Progress) => void) | undefined } = {},
-): Promise<Answers[W['kind']]> {
-  if (signal?.aborted === true) throw aborted(signal);
-  let engine = idle.pop();
-  while (engine?.ended === true) engine = idle.pop();
-  engine ??= new Engine();
+/** Lets an engine do the work. */
+export async function perform<W extends Work>(work: W, options: PerformOptions = {}): Promise<Performed<W>> {
+  const { signal, fds = [], atOnce = false } = options;
+  throwIfAborted(signal);
+  if (working < mostEngines || atOnce) working++;
+  else await turn(signal);
+  const engine = take(fds);
   try {
-    return await engine.do(work, signal, onProgress);
+    const { result, waiter } = await engine.do(work, options);
+    return { result: result as Answers[W['kind']], waiter };
   } catch (error) {
-    throw error instanceof StasisError && error.code === 'ABORTED' ? aborted(signal) : error;
+    throw isAborted(error) ? aborted(signal) : error;
   } finally {
-    if (idle.length === 0 && !engine.ended) idle.push(engine);
-    else engine.close();
+    putBack(engine);
+    leave();
   }
+}
+
+function take(fds: readonly number[]): Engine {
+  const owner = identity();
+  while (fds.length === 0) {
+    const engine = idle.pop();
+    if (engine === undefined) break;
+    // One from before setuid has privileges that we have given up.
+    if (engine.usable && engine.owner === owner) return engine;
+    engine.retire();
+  }
+  return new Engine(owner, fds);
+}
+
+function putBack(engine: Engine): void {
+  if (!engine.usable || idle.length > 0) {
+    engine.retire();
+    return;
+  }
+  idle.push(engine);
+  engine.retireAfter(idleMilliseconds, () => void idle.splice(idle.indexOf(engine) >>> 0, 1));
+}
+
+function identity(): string {
+  return [process.getuid?.(), process.geteuid?.(), process.getgid?.(), process.getegid?.(), ...(process.getgroups?.() ?? [])].join(' ');
+}
+
+/** Whoever waits longest takes the place. */
+function leave(): void {
+  const next = working <= mostEngines ? queue.shift() : undefined;
+  if (next === undefined) working--;
+  else next();
+}
+
+async function turn(signal: AbortSignal | undefined): Promise<void> {
+  let next: () => void = () => {};
+  const abort = (): void => next();
+  signal?.addEventListener('abort', abort, { once: true });
+  await new Promise<void>((resolve) => queue.push((next = resolve)));
+  signal?.removeEventListener('abort', abort);
+  if (signal?.aborted !== true) return;
+  const at = queue.indexOf(next);
+  if (at >= 0) queue.splice(at, 1);
+  else leave(); // our turn had just come
+  throwIfAborted(signal);
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw aborted(signal);
+}
+
+function isAborted(error: unknown): boolean {
+  return error instanceof StasisError && error.code === 'ABORTED';
 }
 
 function aborted(signal: AbortSignal | undefined): StasisError {

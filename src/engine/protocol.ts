@@ -2,23 +2,49 @@
 import type { CheckpointResult, Progress } from '../checkpoint.ts';
 import type { ErrorJSON } from '../errors.ts';
 import type { Diagnosis } from '../doctor.ts';
+import type { Ended } from '../linux/exit-watch.ts';
 import type { RestartResult } from '../restart.ts';
-import type { BackgroundStreams } from '../run.ts';
+import type { StandardStreams } from '../standard-streams.ts';
 
-/** A file by its path, or a connection that the engine makes to the caller (see streams.ts). */
-export type Place = { readonly path: string } | { readonly socket: string; readonly token: string };
+/** A file by its path, a descriptor that the engine was born with, or a connection that it makes to the caller (streams.ts). */
+export type Place =
+  | { readonly path: string }
+  | { readonly fd: number }
+  | { readonly socket: string; readonly token: string };
 
-export type Work =
-  | { readonly kind: 'checkpoint'; readonly pid: number; readonly sink: Place | undefined; readonly after: 'continue' | 'kill' | 'stop'; readonly dryRun: boolean }
-  | { readonly kind: 'restart'; readonly source: Place; readonly acceptChangedFiles: boolean; readonly dryRun: boolean }
-  | {
-      readonly kind: 'run';
-      readonly command: readonly string[];
-      readonly directory: string;
-      readonly environment: Readonly<Record<string, string>>;
-      readonly streams: BackgroundStreams;
-    }
-  | { readonly kind: 'doctor' };
+/** Descriptors of the caller that an engine is born with have these numbers there, in order: 0 to 2 are the streams, 3 the channel. */
+export const firstGivenFd = 4;
+
+interface Working {
+  /** How many descriptors were given for this work, to be closed after it. */
+  readonly given: number;
+}
+
+export type Work = Working &
+  (
+    | {
+        readonly kind: 'checkpoint';
+        readonly pid: number;
+        readonly sink: Place | undefined;
+        readonly after: 'continue' | 'kill' | 'stop';
+        readonly dryRun: boolean;
+      }
+    | {
+        readonly kind: 'restart';
+        readonly source: Place;
+        readonly acceptChangedFiles: boolean;
+        readonly dryRun: boolean;
+        readonly streams: StandardStreams;
+      }
+    | {
+        readonly kind: 'run';
+        readonly command: readonly string[];
+        readonly directory: string;
+        readonly environment: Readonly<Record<string, string>>;
+        readonly streams: StandardStreams;
+      }
+    | { readonly kind: 'doctor' }
+  );
 
 export interface Started {
   readonly pid: number;
@@ -26,18 +52,24 @@ export interface Started {
   readonly startTime: number;
 }
 
-/** The answer to each kind of work. */
+/** The answer to each kind of work. What was started is watched, under the id of the work. */
 export interface Answers {
   readonly checkpoint: CheckpointResult;
   readonly restart: RestartResult & Started;
-  readonly run: Started;
+  readonly run: Started & { readonly supervisor?: number };
   readonly doctor: Diagnosis;
 }
 
-export type ToEngine = { readonly id: number; readonly work: Work } | { readonly id: number; readonly abort: true };
+export type ToEngine =
+  | { readonly id: number; readonly work: Work }
+  | { readonly id: number; readonly abort: true }
+  /** The stream has taken everything that was written. */
+  | { readonly id: number; readonly delivered: true };
 
 export type FromEngine =
-  | { readonly ready: true }
   | { readonly id: number; readonly progress: Progress }
+  /** Everything is written; waits for `delivered`. */
+  | { readonly id: number; readonly written: true }
   | { readonly id: number; readonly result: Answers[keyof Answers] }
-  | { readonly id: number; readonly error: ErrorJSON };
+  | { readonly id: number; readonly error: ErrorJSON }
+  | { readonly id: number; readonly ended: Ended };

@@ -2,65 +2,113 @@
  * The engine: a process beside the caller that does the ptrace work, so that the caller's event loop goes on, a
  * program can checkpoint any other, and its crash or ^C leaves every target running. It ends with its caller.
  */
-import { closeSync } from 'node:fs';
-import { checkpoint } from '../checkpoint.ts';
+import { closeSync, statSync } from 'node:fs';
+import { checkpoint, type Progress } from '../checkpoint.ts';
 import { doctor } from '../doctor.ts';
 import { StasisError } from '../errors.ts';
-import { connectTo } from '../linux/connect.ts';
+import { connectTo, endOutput } from '../linux/connect.ts';
+import { PidFd } from '../linux/descriptors.ts';
+import { ExitWatch } from '../linux/exit-watch.ts';
+import { syscall } from '../linux/ffi.ts';
 import { readStat } from '../linux/proc/stat.ts';
 import { restart } from '../restart.ts';
 import { runBackground } from '../run.ts';
-import type { Answers, FromEngine, Place, Started, ToEngine, Work } from './protocol.ts';
+import { openStreams } from '../standard-streams.ts';
+import { firstGivenFd, type Answers, type FromEngine, type Place, type ToEngine, type Work } from './protocol.ts';
 
-const aborts = new Map<number, AbortController>();
+interface InWork {
+  readonly abort: AbortController;
+  delivered: () => void;
+}
+
+const inWork = new Map<number, InWork>();
+const exits = new ExitWatch();
 
 export async function main(): Promise<void> {
-  // Not process.exit: when Node ends in order it gives terminals the settings back that it found at its start.
-  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
-  process.on('message', (message: ToEngine) => {
-    if ('abort' in message) aborts.get(message.id)?.abort();
-    else void answer(message.id, message.work);
+  process.on('disconnect', () => {
+    for (const { abort } of inWork.values()) abort.abort();
+    if (inWork.size === 0) end();
   });
-  send({ ready: true });
+  process.on('exit', () => exits.stop());
+  process.on('message', (message: ToEngine) => {
+    if ('work' in message) void answer(message.id, message.work);
+    else if ('abort' in message) inWork.get(message.id)?.abort.abort();
+    else inWork.get(message.id)?.delivered();
+  });
+}
+
+/** Not process.exit: when Node ends in order it gives terminals the settings back that it found at its start. */
+function end(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function send(message: FromEngine): void {
-  process.send?.(message);
+  if (process.connected) process.send?.(message, undefined, undefined, () => {}); // the caller may be gone
 }
 
 async function answer(id: number, work: Work): Promise<void> {
-  const controller = new AbortController();
-  aborts.set(id, controller);
+  const abort = new AbortController();
+  inWork.set(id, { abort, delivered: () => {} });
+  // The writes of an image cannot be interrupted: should the caller end while its reader stands still, we end with it.
+  const mayBlock = isStream(work);
+  if (mayBlock) endWithParent(true);
   try {
-    send({ id, result: await perform(id, work, controller.signal) });
+    send({ id, result: await perform(id, work, abort.signal) });
   } catch (error) {
-    send({ id, error: asStasisError(error, controller.signal).toJSON() });
+    send({ id, error: asStasisError(error, abort.signal).toJSON() });
   } finally {
-    aborts.delete(id);
+    if (mayBlock) endWithParent(false);
+    for (let fd = firstGivenFd; fd < firstGivenFd + work.given; fd++) closeSync(fd);
+    inWork.delete(id);
+    if (!process.connected) end();
   }
 }
 
 async function perform(id: number, work: Work, signal: AbortSignal): Promise<Answers[keyof Answers]> {
-  const options = { signal, onProgress: (progress: Parameters<NonNullable<Parameters<typeof checkpoint>[2]>['onProgress'] & {}>[0]) => send({ id, progress }) };
+  const options = { signal, onProgress: (progress: Progress) => send({ id, progress }) };
   switch (work.kind) {
     case 'checkpoint': {
       const { pid, sink, after, dryRun } = work;
       using place = sink === undefined ? undefined : open(sink);
-      return await checkpoint(pid, place?.target, { ...options, after, dryRun });
+      const delivered = async (): Promise<void> => {
+        if (place?.end === undefined) return;
+        place.end();
+        await delivery(id, signal);
+      };
+      return await checkpoint(pid, place?.target, { ...options, after, dryRun, delivered });
     }
     case 'restart': {
       const { acceptChangedFiles, dryRun } = work;
       using place = open(work.source);
-      const result = await restart(place.target, { ...options, acceptChangedFiles, dryRun });
+      using streams = openStreams(work.streams);
+      const born = (pid: number): void => watch(id, pid);
+      const result = await restart(place.target, { ...options, acceptChangedFiles, dryRun, streams: streams.fds, born });
       return { ...result, startTime: dryRun ? 0 : startTimeOf(result.pid) };
     }
     case 'run': {
-      const pid = runBackground(work.command, work);
-      return { pid, startTime: startTimeOf(pid) } satisfies Started;
+      using streams = openStreams(work.streams);
+      const { command, directory, environment } = work;
+      const started = runBackground(command, { directory, environment, streams: streams.fds, born: (pid) => watch(id, pid) });
+      return { ...started, startTime: startTimeOf(started.pid) };
     }
     case 'doctor':
       return await doctor();
   }
+}
+
+function watch(id: number, pid: number): void {
+  exits.add(new PidFd(pid), (ended) => send({ id, ended }));
+}
+
+/** The caller says when its stream has everything. */
+async function delivery(id: number, signal: AbortSignal): Promise<void> {
+  const work = inWork.get(id);
+  if (work === undefined) return;
+  await new Promise<void>((resolve, reject) => {
+    work.delivered = resolve;
+    signal.addEventListener('abort', () => reject(aborted()));
+    send({ id, written: true });
+  });
 }
 
 /** 0 for a process that has already ended. */
@@ -72,14 +120,40 @@ function startTimeOf(pid: number): number {
   }
 }
 
-function open(place: Place): { target: { path: string } | { fd: number } } & Disposable {
-  if ('path' in place) return { target: place, [Symbol.dispose]: () => {} };
+interface OpenPlace extends Disposable {
+  readonly target: { readonly path: string } | { readonly fd: number };
+  /** For a connection: nothing more is written. */
+  readonly end?: () => void;
+}
+
+function open(place: Place): OpenPlace {
+  if (!('socket' in place)) return { target: place, [Symbol.dispose]: () => {} };
   const fd = connectTo(place.socket, place.token);
-  return { target: { fd }, [Symbol.dispose]: () => closeSync(fd) };
+  return { target: { fd }, end: () => endOutput(fd), [Symbol.dispose]: () => closeSync(fd) };
+}
+
+function isStream(work: Work): boolean {
+  const place = work.kind === 'checkpoint' ? work.sink : work.kind === 'restart' ? work.source : undefined;
+  if (place === undefined || 'socket' in place) return false; // the caller itself is at the other end
+  if ('fd' in place) return true;
+  try {
+    return !statSync(place.path).isFile();
+  } catch {
+    return false; // not there yet; or the work itself will say what is wrong
+  }
+}
+
+function endWithParent(on: boolean): void {
+  const PR_SET_PDEATHSIG = 1;
+  syscall('prctl', PR_SET_PDEATHSIG, on ? 9 : 0, 0, 0, 0);
+}
+
+function aborted(): StasisError {
+  return new StasisError('ABORTED', 'The operation was aborted');
 }
 
 function asStasisError(error: unknown, signal: AbortSignal): StasisError {
-  if (signal.aborted) return new StasisError('ABORTED', 'The operation was aborted');
+  if (signal.aborted) return aborted();
   if (error instanceof StasisError) return error;
   return new StasisError('FAILED', error instanceof Error ? (error.stack ?? error.message) : String(error));
 }

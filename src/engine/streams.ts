@@ -3,90 +3,181 @@
  * random abstract name and shows that it was told the token. Both ends of the pipe hold back when the other is slow.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { createServer, type Socket } from 'node:net';
-import { Readable, Writable } from 'node:stream';
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { finished, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { ReadableStream as NodeReadableStream, WritableStream as NodeWritableStream } from 'node:stream/web';
 import { StasisError } from '../errors.ts';
 import type { Place } from './protocol.ts';
 
-export type SinkLike = string | URL | { readonly path: string } | Writable | WritableStream<Uint8Array>;
-export type SourceLike = string | URL | { readonly path: string } | Readable | ReadableStream<Uint8Array>;
-
-/** Where the engine finds it. */
-export interface Opened {
+/** A stream of the caller, while an engine works with it. */
+abstract class Connection {
   readonly place: Place;
-  /** Waits until the stream has been written or read; throws the stream's own failure, if it had one. */
-  finish(): Promise<void>;
-  /** The engine will not come (any more). */
-  cancel(): void;
+  readonly #server: Server;
+  readonly #token: string;
+  #socket: Socket | undefined;
+  /** Resolves when nothing moves any more, and never rejects. */
+  readonly #moved: Promise<void>;
+  #settle: () => void = () => {};
+  #failure: unknown;
+  #over = false;
+
+  protected constructor() {
+    this.#token = randomBytes(tokenLength / 2).toString('hex');
+    const name = `stasis-${randomBytes(16).toString('hex')}`;
+    this.place = { socket: name, token: this.#token };
+    this.#moved = new Promise((resolve) => (this.#settle = resolve));
+    this.#server = createServer((socket) => void this.#admit(socket));
+    this.#server.listen(`\0${name}`);
+  }
+
+  async listening(): Promise<this> {
+    if (!this.#server.listening) await once(this.#server, 'listening');
+    return this;
+  }
+
+  /** Moves the bytes, as long as both ends want it. */
+  protected abstract move(socket: Socket): Promise<void>;
+
+  async #admit(socket: Socket): Promise<void> {
+    socket.on('error', () => this.#end()); // what happened at the other end, the engine says
+    if (!(await shows(socket, this.#token))) {
+      socket.destroy();
+      return;
+    }
+    this.#server.close();
+    this.#socket = socket;
+    await this.move(socket).catch(() => {});
+    this.#settle();
+  }
+
+  #end(): void {
+    this.#over = true;
+  }
+
+  /** Takes the stream away from the engine, which may be waiting for it. */
+  interrupt(): void {
+    this.#end();
+    this.#server.close();
+    if (this.#socket === undefined) this.#settle();
+    this.#socket?.destroy();
+  }
+
+  protected async settled(): Promise<void> {
+    await this.#moved;
+  }
+
+  /** The stream ended before its time; what follows from what we did ourselves does not count. */
+  protected fails(error: unknown): void {
+    if (!this.#over) this.#failure ??= error;
+  }
+
+  protected streamError(action: string): StasisError | undefined {
+    const failure = this.#failure;
+    if (failure === undefined) return undefined;
+    return new StasisError('FAILED', `Cannot ${action}: ${failure instanceof Error ? failure.message : String(failure)}`, { cause: failure });
+  }
 }
 
-export async function openForWriting(sink: SinkLike): Promise<Opened> {
-  const path = pathOf(sink);
-  if (path !== undefined) return fileAt(path);
-  const writable = sink instanceof Writable ? sink : Writable.fromWeb(sink as never);
-  return await connected((socket) => pipeline(socket, writable), 'write the image to the stream');
+/** An image on its way into a stream, which is ended when the image is whole, and destroyed when it never will be. */
+export class OutgoingImage extends Connection {
+  readonly #writable: Writable;
+
+  constructor(sink: Writable | WritableStream<Uint8Array>) {
+    super();
+    this.#writable = sink instanceof Writable ? sink : Writable.fromWeb(sink as NodeWritableStream);
+    finished(this.#writable, { readable: false }, (error) => {
+      if (error) this.fails(error);
+    });
+    this.#writable.on('error', () => {}); // we say it ourselves
+  }
+
+  protected override async move(socket: Socket): Promise<void> {
+    // Not ended here: to the socket, an image that breaks off looks like any other.
+    await pipeline(arriving(socket), this.#writable, { end: false });
+  }
+
+  /** All that the engine has written has gone into the stream, and the stream has ended. */
+  async complete(): Promise<void> {
+    await this.settled();
+    if (this.#error === undefined) await flush(this.#writable);
+    if (this.#error !== undefined) throw this.#error;
+  }
+
+  /** The work failed with `error`. Answers what is to be thrown: the stream's own failure if that was the reason. */
+  async fail(error: unknown): Promise<unknown> {
+    const reason = this.#error ?? error;
+    this.interrupt();
+    await this.settled();
+    if (!isStandardStream(this.#writable)) this.#writable.destroy(error instanceof Error ? error : undefined);
+    return reason;
+  }
+
+  get #error(): StasisError | undefined {
+    return this.streamError('write the image to the stream');
+  }
 }
 
-export async function openForReading(source: SourceLike): Promise<Opened> {
-  const path = pathOf(source);
-  if (path !== undefined) return fileAt(path);
-  const readable = source instanceof Readable ? source : Readable.fromWeb(source as never);
-  return await connected((socket) => pipeline(readable, socket), 'read the image from the stream');
+/** What arrives until the other end closes; a connection that breaks just ends. */
+async function* arriving(socket: Socket): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* socket as AsyncIterable<Buffer>;
+  } catch {
+    // the engine has ended: whoever waits for it hears of it
+  }
 }
 
-function pathOf(like: SinkLike | SourceLike): string | undefined {
-  if (typeof like === 'string') return like;
-  if (like instanceof URL) return decodeURIComponent(like.pathname);
-  return 'path' in like && typeof like.path === 'string' && !(like instanceof Readable) && !(like instanceof Writable) ? like.path : undefined;
+/** Resolves when the stream has taken everything, or failed. */
+async function flush(writable: Writable): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (isStandardStream(writable)) {
+      writable.write('', () => resolve());
+      return;
+    }
+    finished(writable, { readable: false }, () => resolve());
+    writable.end();
+  });
 }
 
-function fileAt(path: string): Opened {
-  return { place: { path }, finish: async () => {}, cancel: () => {} };
+/** An image on its way out of a stream, which is destroyed when the engine has what it needs. */
+export class IncomingImage extends Connection {
+  readonly #readable: Readable;
+
+  constructor(source: Readable | ReadableStream<Uint8Array>) {
+    super();
+    this.#readable = source instanceof Readable ? source : Readable.fromWeb(source as NodeReadableStream);
+    finished(this.#readable, { writable: false }, (error) => {
+      if (error) this.fails(error);
+    });
+    this.#readable.on('error', () => {}); // we say it ourselves
+  }
+
+  protected override async move(socket: Socket): Promise<void> {
+    await pipeline(this.#readable, socket);
+  }
+
+  async complete(): Promise<void> {
+    this.interrupt();
+    this.#readable.destroy();
+    await this.settled();
+  }
+
+  async fail(error: unknown): Promise<unknown> {
+    const reason = this.streamError('read the image from the stream') ?? error;
+    await this.complete();
+    return reason;
+  }
+}
+
+function isStandardStream(stream: Writable): boolean {
+  return stream === process.stdout || stream === process.stderr;
 }
 
 const tokenLength = 64;
 
-async function connected(transfer: (socket: Socket) => Promise<void>, action: string): Promise<Opened> {
-  const token = randomBytes(tokenLength / 2).toString('hex');
-  const name = `stasis-${randomBytes(16).toString('hex')}`;
-  let failure: unknown;
-  let connectedYet = false;
-  let settle: () => void = () => {};
-  const done = new Promise<void>((resolve) => (settle = resolve));
-  const server = createServer({ pauseOnConnect: false }, (socket) => {
-    void admit(socket, token).then((admitted) => {
-      if (!admitted) return socket.destroy();
-      server.close();
-      connectedYet = true;
-      const failed = (error: unknown): void => {
-        failure = error;
-      };
-      void transfer(socket).catch(failed).finally(settle);
-      return undefined;
-    });
-  });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(`\0${name}`, resolve));
-  return {
-    place: { socket: name, token },
-    async finish() {
-      await done;
-      if (failure !== undefined) throw new StasisError('FAILED', `Cannot ${action}: ${messageOf(failure)}`, { cause: failure });
-    },
-    cancel() {
-      server.close();
-      if (!connectedYet) settle();
-    },
-  };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** The first bytes of a connection must be the token; what follows stays in the socket. */
-async function admit(socket: Socket, token: string): Promise<boolean> {
-  socket.on('error', () => {});
+async function shows(socket: Socket, token: string): Promise<boolean> {
   for (;;) {
     const head = socket.read(tokenLength) as Buffer | null;
     if (head !== null) return head.length === tokenLength && timingSafeEqual(head, Buffer.from(token));

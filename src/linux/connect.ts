@@ -26,3 +26,9 @@ export function connectTo(name: string, token: string): number {
   writeSync(fd, token);
   return fd;
 }
+
+/** The other end sees the end of the stream, while ours stays open. Source: man 2 shutdown. */
+export function endOutput(fd: number): void {
+  const SHUT_WR = 1;
+  syscall('shutdown', fd, SHUT_WR);
+}

@@ -17,7 +17,7 @@ export const x86_64Numbers = {
   seccomp: 317, setsid: 112, getsid: 124, setpgid: 109, getpgid: 121, tgkill: 234, userfaultfd: 323, memfd_create: 319,
   getuid: 102, geteuid: 107, setresuid: 117, setresgid: 119, capget: 125, getdents64: 217, clock_gettime: 228, socket: 41,
   connect: 42, sched_setaffinity: 203, sched_getaffinity: 204, gettid: 186, pipe2: 293, fsync: 74, sched_yield: 24,
-  sendfile: 40, unshare: 272, flock: 73, setgroups: 116,
+  sendfile: 40, shutdown: 48, unshare: 272, flock: 73, setgroups: 116,
 } as const;
 
 export type SyscallName = keyof typeof x86_64Numbers;

@@ -108,7 +108,7 @@ export class Injector implements Disposable {
       this.#tracee.setRegisters(this.#final);
       this.#memory.write(this.#vdso.room, new Uint8Array(noteOffset));
     } catch (error) {
-      if (this.#tracee.attached) throw error; // else it has ended, and there is nothing to heal
+      if (!this.#tracee.hasEnded()) throw error; // else there is nothing to heal
     } finally {
       this.#memory[Symbol.dispose]();
     }

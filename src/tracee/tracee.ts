@@ -4,6 +4,7 @@ import type { Architecture, Registers } from '../arch/architecture.ts';
 import { mustPtrace, NT, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
 import { getRegisterSet, setRegisterSet } from '../linux/ptrace.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
+import { readStat } from '../linux/proc/stat.ts';
 
 const ESRCH = -3;
 const SIGSTOP = 19;
@@ -164,6 +165,17 @@ export class Tracee implements Disposable {
 
   setRegisters(registers: Registers): void {
     setRegisterSet(this.tid, NT.PRSTATUS, this.architecture.encodeRegisters(registers));
+  }
+
+  /** Killed while we drove it: it can no longer be read, written or resumed. */
+  hasEnded(): boolean {
+    if (!this.#attached) return true;
+    try {
+      const { state } = readStat(this.tid);
+      return state === 'Z' || state === 'X';
+    } catch {
+      return true;
+    }
   }
 
   get attached(): boolean {
