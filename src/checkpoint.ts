@@ -20,7 +20,7 @@ import { readStatus } from './linux/proc/status.ts';
 import type { ImageNode } from './objects/object.ts';
 import { PageBuffers } from './objects/pages.ts';
 import { openSink, type OpenSink, type Sink } from './sink.ts';
-import { vanished } from './tracee/tracee.ts';
+import { saysVanished, vanished } from './tracee/tracee.ts';
 import { seccompSituation } from './supervised.ts';
 import { version } from './version.ts';
 import { paced, type PacedSink } from './write-behind.ts';
@@ -93,7 +93,8 @@ export async function checkpoint(
     return await freezeAndWrite(pid, sink, options);
   } catch (error) {
     // A target that ended in mid-work shows as an ESRCH or EFAULT of whatever was being done.
-    if ((error instanceof SyscallError || isNodeError(error)) && hasEnded(pid)) throw vanished(pid, error);
+    const suspect = error instanceof SyscallError || isNodeError(error);
+    if (suspect && (saysVanished(error) || hasEnded(pid))) throw vanished(pid, error);
     throw error;
   }
 }

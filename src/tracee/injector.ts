@@ -8,7 +8,7 @@ import type { SyscallName } from '../linux/syscalls.ts';
 import { LocalMemory, syscallError } from '../linux/ffi.ts';
 import { MemoryFile, readProcess, writeProcess } from '../linux/process-memory.ts';
 import { getSignalMask, setSignalMask } from '../linux/ptrace.ts';
-import type { Tracee } from './tracee.ts';
+import { saysVanished, type Tracee } from './tracee.ts';
 import { assertRoom, noteOffset, noteSize, type Vdso } from './vdso.ts';
 
 const allSignals = 0xffff_ffff_ffff_ffffn;
@@ -108,7 +108,7 @@ export class Injector implements Disposable {
       this.#tracee.setRegisters(this.#final);
       this.#memory.write(this.#vdso.room, new Uint8Array(noteOffset));
     } catch (error) {
-      if (!this.#tracee.hasEnded()) throw error; // else there is nothing to heal
+      if (!saysVanished(error)) throw error; // else there is nothing to heal
     } finally {
       this.#memory[Symbol.dispose]();
     }

@@ -1,10 +1,9 @@
 /** One stopped task that we drive by ptrace. Whatever happens to us, it is released: disposed, or by our death. */
-import { StasisError } from '../errors.ts';
+import { StasisError, SyscallError } from '../errors.ts';
 import type { Architecture, Registers } from '../arch/architecture.ts';
 import { mustPtrace, NT, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
 import { getRegisterSet, setRegisterSet } from '../linux/ptrace.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
-import { readStat } from '../linux/proc/stat.ts';
 
 const ESRCH = -3;
 const SIGSTOP = 19;
@@ -167,17 +166,6 @@ export class Tracee implements Disposable {
     setRegisterSet(this.tid, NT.PRSTATUS, this.architecture.encodeRegisters(registers));
   }
 
-  /** Killed while we drove it: it can no longer be read, written or resumed. */
-  hasEnded(): boolean {
-    if (!this.#attached) return true;
-    try {
-      const { state } = readStat(this.tid);
-      return state === 'Z' || state === 'X';
-    } catch {
-      return true;
-    }
-  }
-
   get attached(): boolean {
     return this.#attached;
   }
@@ -205,6 +193,12 @@ export class Tracee implements Disposable {
   [Symbol.dispose](): void {
     this.detach();
   }
+}
+
+/** Whether an error says that its process has ended: a killed task answers ESRCH at once, long before it is a zombie. */
+export function saysVanished(error: unknown): boolean {
+  if (error instanceof SyscallError) return error.errno === -ESRCH;
+  return (error instanceof StasisError && error.code === 'VANISHED') || (error as { code?: unknown }).code === 'ESRCH';
 }
 
 export function vanished(pid: number, cause?: unknown): StasisError {
