@@ -13,6 +13,7 @@ export async function growth(workshop: Workshop, { quick }: { quick: boolean }):
     const program = await workshop.start(source, String(vmas), String(fds));
     const { pid } = program;
     const answer = await process.ask({
+      through: 'stories',
       pid,
       image: workshop.fresh(),
       rounds: workshop.rounds,

@@ -1,10 +1,11 @@
 /**
  * One process that checkpoints and restarts over and over. A request is a line of JSON on stdin, the answer one on stdout.
- * It uses the built package: the API where there is one, else the stories behind it.
+ * It uses the built package: its API, which has the
+ * work done by an engine process, or the stories behind it in this very process.
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { CheckpointResult } from '../src/checkpoint.ts';
 import type { RestartResult } from '../src/restart.ts';
@@ -13,21 +14,19 @@ import { until } from '../test/program.ts';
 import type { WarmAnswer, WarmRequest } from './warm.ts';
 
 interface Verbs {
-  readonly through: string;
+  readonly through: WarmRequest['through'];
   readonly checkpoint: (pid: number, sink: { path: string }) => Promise<CheckpointResult>;
   readonly restart: (source: { path: string }) => Promise<Pick<RestartResult, 'pid'>>;
 }
 
-const built = resolve(import.meta.dirname, '..', 'dist');
-
-async function verbs(): Promise<Verbs> {
-  const [checkpoint, restart] = await Promise.all([load('checkpoint.js'), load('restart.js')]);
-  return { through: 'in the process', ...checkpoint, ...restart } as Verbs;
+/** By a name that the compiler does not see: what is built is not part of the sources. */
+async function load(name: string): Promise<Omit<Verbs, 'through'>> {
+  return (await import(join(import.meta.dirname, '..', 'dist', name))) as Omit<Verbs, 'through'>;
 }
 
-/** By a name that the compiler does not see: what is built is not part of the sources. */
-async function load(name: string): Promise<Partial<Verbs>> {
-  return (await import(join(built, name))) as Partial<Verbs>;
+async function verbs(through: WarmRequest['through']): Promise<Verbs> {
+  if (through === 'API') return { through, ...(await load('index.js')) };
+  return { through, ...(await load('checkpoint.js')), ...(await load('restart.js')) };
 }
 
 const references = {
@@ -71,8 +70,8 @@ async function measure({ through, checkpoint, restart }: Verbs, request: WarmReq
   return answer;
 }
 
-const loaded = await verbs();
 for await (const line of createInterface({ input: process.stdin })) {
-  const answer = await measure(loaded, JSON.parse(line) as WarmRequest);
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  const request = JSON.parse(line) as WarmRequest;
+  process.stdout.write(`${JSON.stringify(await measure(await verbs(request.through), request))}\n`);
 }
+process.exit(0); // the engine would hold us

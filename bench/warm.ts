@@ -7,6 +7,7 @@ import { figure, type Figure } from './figures.ts';
 import type { Workshop } from './workshop.ts';
 
 export interface WarmRequest {
+  readonly through: 'API' | 'stories';
   readonly pid: number;
   readonly image: string;
   readonly rounds: number;
@@ -20,7 +21,7 @@ export interface WarmRequest {
 
 /** Milliseconds of each round. */
 export interface WarmAnswer {
-  readonly through: string;
+  readonly through: WarmRequest['through'];
   readonly checkpoint: number[];
   readonly freeze: number[];
   readonly restart: number[];
@@ -49,15 +50,26 @@ export class WarmProcess implements AsyncDisposable {
 export async function warm(workshop: Workshop): Promise<Figure[]> {
   const program = await workshop.start('steps');
   await using process = new WarmProcess();
-  const request = { pid: program.pid, image: workshop.fresh(), rounds: Math.max(workshop.rounds, 15), before: 30, restart: true };
-  const answer = await process.ask({ ...request, reference: 'true' });
+  const figures: Figure[] = [];
+  for (const through of ['API', 'stories'] as const) {
+    const answer = await process.ask({
+      through,
+      pid: program.pid,
+      image: workshop.fresh(),
+      rounds: Math.max(workshop.rounds, 15),
+      before: 30,
+      restart: true,
+      reference: 'true',
+    });
+    const against = '/bin/true started and awaited there';
+    const made = (name: string, limit: number, values: readonly number[]): Figure =>
+      figure({ name: `warm ${name} (${through})`, against, goal: { of: 'value', limit } }, values, answer.reference);
+    figures.push(
+      made('checkpoint', 10, answer.checkpoint),
+      made('checkpoint, frozen', 6, answer.freeze),
+      made('restart', 15, answer.restart),
+    );
+  }
   await workshop.stop(program);
-  const against = '/bin/true started and awaited there';
-  const made = (name: string, limit: number, values: readonly number[]): Figure =>
-    figure({ name: `${name} (${answer.through})`, against, goal: { of: 'value', limit } }, values, answer.reference);
-  return [
-    made('warm checkpoint', 10, answer.checkpoint),
-    made('warm checkpoint: frozen', 6, answer.freeze),
-    made('warm restart', 15, answer.restart),
-  ];
+  return figures;
 }
