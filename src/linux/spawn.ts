@@ -3,6 +3,7 @@
  * process first runs a table of system calls of our making, on memory it shares with us, and ends it with execve.
  */
 import { callCode, LocalMemory, syscall, syscallError, type Word } from './ffi.ts';
+import { timespec } from './abi/time.ts';
 import { x86_64Numbers, type SyscallName } from './syscalls.ts';
 
 const entrySize = 80;
@@ -10,6 +11,9 @@ const tableSize = 8192;
 const stringsSize = 1 << 20;
 const stackSize = 16384;
 const WALL = 0x40000000;
+
+/** How long a new process waits for us at a gate: far longer than we ever need. */
+const gateSeconds = 10n;
 
 export class SpawnTable {
   readonly #memory: LocalMemory;
@@ -104,16 +108,20 @@ export class SpawnTable {
     return this.add('execve', [this.text(path), this.texts(words), this.texts(environment)]);
   }
 
-  /** A place at which the process waits until {@link Gate.open}. */
+  /** A place at which the process waits until {@link Gate.open}. When we die before that it ends by itself, a little later. */
   gate(): Gate {
     const FUTEX_WAIT = 0;
     const word = this.bytes(new Uint8Array(4));
-    this.add('futex', [word, FUTEX_WAIT, 0, 0], true);
+    const limit = this.bytes(timespec.make({ tv_sec: gateSeconds }));
+    this.add('futex', [word, FUTEX_WAIT, 0, limit], true);
+    const noProcess = 0x7fff_ffff; // above every pid: the call fails, and with it the table
+    const pass = this.add('getpgid', [noProcess]);
     const view = this.#memory.view;
     const offset = Number(word - this.#memory.address);
     return {
-      open(): void {
+      open: () => {
         const FUTEX_WAKE = 1;
+        this.change(pass, 0);
         view.setInt32(offset, 1, true);
         syscall('futex', word, FUTEX_WAKE, 1);
       },
