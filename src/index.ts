@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { chunksOf } from './chunks.ts';
 import type { CheckpointOptions, CheckpointResult } from './checkpoint.ts';
 import type { Diagnosis } from './doctor.ts';
-import { perform, type Performed } from './engine/client.ts';
+import { aborted, perform, type Performed } from './engine/client.ts';
 import type { PerformOptions } from './engine/perform-options.ts';
 import { Given, plainPlace, type SinkLike, type SourceLike } from './engine/places.ts';
 import type { Work } from './engine/protocol.ts';
@@ -200,8 +200,9 @@ async function performWith<W extends Work>(given: Given, work: W, options: Perfo
     await onWritten();
     return done;
   } catch (error) {
-    const reason = (await stream?.fail(error)) ?? error;
-    throw error instanceof StasisError && error.code === 'ABORTED' && signal?.aborted === true ? error : reason;
+    const reason = stream === undefined ? error : stream.fail(error);
+    // After an abort the engine may have met the end of the stream before it heard of it.
+    throw signal?.aborted === true && error instanceof StasisError ? aborted(signal) : reason;
   } finally {
     signal?.removeEventListener('abort', interrupt);
   }

@@ -67,6 +67,8 @@ export function descendants(pid: number): number[] {
 }
 
 export const comm = (pid: number): string => read(`/proc/${pid}/comm`).trimEnd();
+export const commandLine = (pid: number): string[] => read(`/proc/${pid}/cmdline`).split('\0').slice(0, -1);
+export const parentOf = (pid: number): number => Number(statFields(pid)?.[1] ?? 0);
 export const tracerOf = (pid: number): number => Number(/^TracerPid:\s*(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
 
 /** Process group in the foreground of its terminal: field 8 of stat, and its own group: field 5. */

@@ -30,8 +30,6 @@ export async function perform<W extends Work>(work: W, options: PerformOptions =
   try {
     const { result, waiter } = await engine.do(work, options);
     return { result: result as Answers[W['kind']], waiter };
-  } catch (error) {
-    throw isAborted(error) ? aborted(signal) : error;
   } finally {
     putBack(engine);
     leave();
@@ -87,10 +85,6 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw aborted(signal);
 }
 
-function isAborted(error: unknown): boolean {
-  return error instanceof StasisError && error.code === 'ABORTED';
-}
-
-function aborted(signal: AbortSignal | undefined): StasisError {
+export function aborted(signal: AbortSignal | undefined): StasisError {
   return new StasisError('ABORTED', 'The operation was aborted', { cause: signal?.reason });
 }

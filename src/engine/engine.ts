@@ -75,7 +75,6 @@ export class Engine {
       return { result, waiter: () => this.#wait(ended) };
     } catch (error) {
       this.#tell(id, undefined);
-      if (signal?.aborted === true && this.#ended) throw new StasisError('ABORTED', 'The operation was aborted');
       throw error;
     } finally {
       clearTimeout(grace);

@@ -17,9 +17,12 @@ abstract class Connection {
   readonly #server: Server;
   readonly #token: string;
   #socket: Socket | undefined;
-  /** Resolves when nothing moves any more, and never rejects. */
-  readonly #moved: Promise<void>;
+  /** Resolves when everything has been moved that will be, and never rejects. */
+  protected readonly moved: Promise<void>;
+  /** Resolves when nobody shall wait any more. */
+  protected readonly interrupted: Promise<void>;
   #settle: () => void = () => {};
+  #tellInterrupted: () => void = () => {};
   #failure: unknown;
   #over = false;
 
@@ -27,7 +30,8 @@ abstract class Connection {
     this.#token = randomBytes(tokenLength / 2).toString('hex');
     const name = `stasis-${randomBytes(16).toString('hex')}`;
     this.place = { socket: name, token: this.#token };
-    this.#moved = new Promise((resolve) => (this.#settle = resolve));
+    this.moved = new Promise((resolve) => (this.#settle = resolve));
+    this.interrupted = new Promise((resolve) => (this.#tellInterrupted = resolve));
     this.#server = createServer((socket) => void this.#admit(socket));
     this.#server.listen(`\0${name}`);
   }
@@ -56,16 +60,12 @@ abstract class Connection {
     this.#over = true;
   }
 
-  /** Takes the stream away from the engine, which may be waiting for it. */
+  /** Takes the stream away from the engine, which may be waiting for it. The stream itself may stand still for ever. */
   interrupt(): void {
     this.#end();
     this.#server.close();
-    if (this.#socket === undefined) this.#settle();
     this.#socket?.destroy();
-  }
-
-  protected async settled(): Promise<void> {
-    await this.#moved;
+    this.#tellInterrupted();
   }
 
   /** The stream ended before its time; what follows from what we did ourselves does not count. */
@@ -100,16 +100,16 @@ export class OutgoingImage extends Connection {
 
   /** All that the engine has written has gone into the stream, and the stream has ended. */
   async complete(): Promise<void> {
-    await this.settled();
-    if (this.#error === undefined) await flush(this.#writable);
+    const flushed = this.moved.then(() => (this.#error === undefined ? flush(this.#writable) : undefined));
+    const interrupted = this.interrupted.then(() => true);
+    if ((await Promise.race([flushed, interrupted])) === true) throw new StasisError('ABORTED', 'The operation was aborted');
     if (this.#error !== undefined) throw this.#error;
   }
 
   /** The work failed with `error`. Answers what is to be thrown: the stream's own failure if that was the reason. */
-  async fail(error: unknown): Promise<unknown> {
+  fail(error: unknown): unknown {
     const reason = this.#error ?? error;
     this.interrupt();
-    await this.settled();
     if (!isStandardStream(this.#writable)) this.#writable.destroy(error instanceof Error ? error : undefined);
     return reason;
   }
@@ -154,18 +154,29 @@ export class IncomingImage extends Connection {
   }
 
   protected override async move(socket: Socket): Promise<void> {
-    await pipeline(this.#readable, socket);
+    await pipeline(this.#bytes(), socket);
+  }
+
+  async *#bytes(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for await (const chunk of this.#readable as AsyncIterable<unknown>) {
+        if (!(chunk instanceof Uint8Array)) throw new TypeError(`a chunk is ${typeof chunk}, not bytes`);
+        yield chunk;
+      }
+    } catch (error) {
+      this.fails(error);
+      throw error;
+    }
   }
 
   async complete(): Promise<void> {
     this.interrupt();
     this.#readable.destroy();
-    await this.settled();
   }
 
-  async fail(error: unknown): Promise<unknown> {
+  fail(error: unknown): unknown {
     const reason = this.streamError('read the image from the stream') ?? error;
-    await this.complete();
+    void this.complete();
     return reason;
   }
 }
