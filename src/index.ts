@@ -168,8 +168,8 @@ export async function inspect(source: SourceLike, options: InspectOptions & Read
  * const { pages } = await verify('counter.image');
  */
 export async function verify(source: SourceLike, options: ReadOptions = {}): Promise<ImageSummary> {
-  const { verify: verifyImage } = await import('./inspect.ts');
   const chunks = chunksOf(readingPlace(source), options.signal);
+  const { verify: verifyImage } = await import('./inspect.ts');
   try {
     return await verifyImage(chunks);
   } finally {
@@ -184,6 +184,8 @@ export async function doctor(): Promise<Diagnosis> {
 }
 
 function readingPlace(source: SourceLike): { path: string } | { fd: number } | AsyncIterable<Uint8Array> {
+  // It may fail before anybody reads from it; whoever reads then hears of it.
+  if (source instanceof Readable) source.on('error', () => {});
   return source instanceof Readable || source instanceof ReadableStream ? (source as AsyncIterable<Uint8Array>) : plainPlace(source);
 }
 

@@ -74,13 +74,12 @@ suite('the API', { skip: lacks('gcc', 'libc6-dev') }, () => {
     const path = room.path('two');
     const out = fs.openSync(path, 'w+');
     fs.writeSync(out, 'before');
-    const { bytes } = await checkpoint(handle.pid, { fd: out });
+    const { bytes } = await checkpoint(handle.pid, { fd: out }, { after: 'kill' });
     fs.writeSync(out, 'after');
     fs.closeSync(out);
     assert.equal(fs.statSync(path).size, bytes + 'before'.length + 'after'.length);
     const from = fs.openSync(path, 'r');
     fs.readSync(from, Buffer.alloc(6));
-    handle.kill('SIGKILL');
     await program.gone();
     const again = await restart({ fd: from });
     await goesOn(seen(room, again, program.stdoutPath));
