@@ -1,9 +1,10 @@
 /** Starting the supervisor: the process that answers the two system calls. It is nobody's child and in nobody's way. */
+import { closeSync, readSync } from 'node:fs';
 import { x86_64 } from './arch/x86_64.ts';
 import { engineCommand } from './engine-command.ts';
 import { StasisError } from './errors.ts';
 import { syscall, syscallError } from './linux/ffi.ts';
-import { PidFd } from './linux/descriptors.ts';
+import { makePipe, PidFd } from './linux/descriptors.ts';
 import { EBUSY, filterProgram, installFilter, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_SET_MODE_FILTER } from './linux/seccomp.ts';
 import { detachStreams } from './messages.ts';
 import { environment, SpawnTable } from './linux/spawn.ts';
@@ -108,7 +109,13 @@ function startSupervisor(pid: number, fd: number, errors: number): number {
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   addSupervisor(table, pid, listener, errors);
+  const [ending, held] = makePipe();
   const supervisor = table.start();
+  closeSync(held);
   syscall('close', listener);
+  // Its command line says whom it serves, as soon as it has executed: until then nobody else could tell.
+  readSync(ending, new Uint8Array(1));
+  closeSync(ending);
+  table.free();
   return supervisor;
 }
