@@ -160,7 +160,15 @@ export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Pr
   const collected = performance.now();
   const written = await writeImage(paced(output), head, tree, pid, {});
   const memory = performance.now();
-  return result(id, pid, tree, written.totals, written.pages, { started: frozen.since, frozen: frozen.since, collected, memory }, memory);
+  return result(
+    id,
+    pid,
+    tree,
+    written.totals,
+    written.pages,
+    { started: frozen.since, frozen: frozen.since, collected, memory },
+    memory,
+  );
 }
 
 function assertCheckpointable(pid: number): void {
@@ -208,7 +216,13 @@ const SIGSTOP = 19;
 
 const turnEvery = 20; // milliseconds
 
-async function writeImage(sink: PacedSink, head: Head, tree: ImageNode, pid: number, options: CheckpointOptions): Promise<Written> {
+async function writeImage(
+  sink: PacedSink,
+  head: Head,
+  tree: ImageNode,
+  pid: number,
+  options: CheckpointOptions,
+): Promise<Written> {
   using buffers = new PageBuffers();
   const writer = new ImageWriter(sink, head);
   const progress = { pages: 0, bytes: 0 };
@@ -254,7 +268,15 @@ interface Clock {
   readonly memory?: number;
 }
 
-function result(id: number, pid: number, tree: ImageNode, totals: Written['totals'], pages: number, clock: Clock, resumed: number): CheckpointResult {
+function result(
+  id: number,
+  pid: number,
+  tree: ImageNode,
+  totals: Written['totals'],
+  pages: number,
+  clock: Clock,
+  resumed: number,
+): CheckpointResult {
   const now = performance.now();
   const memory = clock.memory ?? clock.collected;
   const carried = new Set<string>();

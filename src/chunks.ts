@@ -8,7 +8,10 @@ import type { Source } from './source.ts';
 const chunkSize = 1 << 20;
 
 /** Whatever goes wrong is a StasisError, ABORTED after the signal. Leaving the loop closes what was opened, and a given stream. */
-export async function* chunksOf(source: Source | AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* chunksOf(
+  source: Source | AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const name = nameOf(source);
   try {
     for await (const chunk of isStream(source) ? source : opened(source)) {
@@ -19,7 +22,11 @@ export async function* chunksOf(source: Source | AsyncIterable<Uint8Array>, sign
   } catch (error) {
     const known = readError(error, name);
     if (known instanceof StasisError) throw known;
-    throw new StasisError('FAILED', `Cannot read the image from ${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new StasisError(
+      'FAILED',
+      `Cannot read the image from ${name}: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   }
   if (signal?.aborted === true) throw new StasisError('ABORTED', 'The operation was aborted', { cause: signal.reason });
 }

@@ -40,7 +40,17 @@ export function collectTree(frozen: Frozen, options: CollectOptions): ImageNode 
   const hole = largestHole(vmas);
   using injector = new Injector(tracee, vdso, settled.healing, hole.start);
   const collection: Collection = {
-    pid, tracee, status, stat, vmas, vdso, registers: settled.registers, injector, blockers, objects, imageFd: options.imageFd, // prettier-ignore
+    pid,
+    tracee,
+    status,
+    stat,
+    vmas,
+    vdso,
+    registers: settled.registers,
+    injector,
+    blockers,
+    objects,
+    imageFd: options.imageFd, // prettier-ignore
   };
   blockers.push(...intervalTimers(injector));
   const children = [
@@ -54,7 +64,8 @@ export function collectTree(frozen: Frozen, options: CollectOptions): ImageNode 
     collectFiles(collection, openFileKinds),
   ];
   const root = node(task.record, collectTask(collection, frozen.groupStop, options.systemCalls), { children });
-  if (settled.sleep !== undefined) injector.writeNote(encodeNote(settled.sleep, settled.registers, x86_64, process.hrtime.bigint()));
+  if (settled.sleep !== undefined)
+    injector.writeNote(encodeNote(settled.sleep, settled.registers, x86_64, process.hrtime.bigint()));
   if (blockers.length > 0) throw new CannotCarryError(pid, blockers);
   return root;
 }
@@ -63,7 +74,12 @@ function executableNodes({ pid, objects, blockers }: Collection): ImageNode[] {
   const link = readExe(pid);
   const identity = link === undefined || link.deleted ? undefined : identify(link.path);
   if (identity === undefined) {
-    blockers.push({ object: 'executable', place: link?.path ?? '', reason: 'the program file was deleted or replaced', remedy: 'Start the program again, then checkpoint it' });
+    blockers.push({
+      object: 'executable',
+      place: link?.path ?? '',
+      reason: 'the program file was deleted or replaced',
+      remedy: 'Start the program again, then checkpoint it',
+    });
     return [];
   }
   const { objref, before } = referToFile(objects, identity);
@@ -73,14 +89,19 @@ function executableNodes({ pid, objects, blockers }: Collection): ImageNode[] {
 function mappingNodes(collection: Collection): ImageNode[] {
   const { pid, vmas, blockers } = collection;
   const mappings = vmas.filter((vma) => !isTimeMapping(vma) && vma.path !== '[vsyscall]');
-  const runs = ownPages(pid, mappings.filter((vma) => !vma.shared));
+  const runs = ownPages(
+    pid,
+    mappings.filter((vma) => !vma.shared),
+  );
   const nodes: ImageNode[] = [];
   let next = 0;
   for (const vma of mappings) {
     const own = runsWithin(runs, vma, next);
     next = own.next;
     const kind = vmaKinds.find((candidate) => candidate.recognise(vma));
-    const found = kind?.collect(vma, collection, own.runs) ?? vmaBlocker(vma, 'mappings of this kind are not supported yet', 'Run the program without it');
+    const found =
+      kind?.collect(vma, collection, own.runs) ??
+      vmaBlocker(vma, 'mappings of this kind are not supported yet', 'Run the program without it');
     if (isBlocker(found)) blockers.push(found);
     else nodes.push(...found);
   }

@@ -81,7 +81,8 @@ function letGo(tracee: Tracee): void {
   try {
     const registers = tracee.getRegisters();
     const call = x86_64.isNative(registers) ? x86_64.blockedCall(registers) : undefined;
-    if (call?.result === -errno.EINTR) tracee.setRegisters(x86_64.interrupted(registers, call.number, -restartErrno.ERESTARTNOHAND));
+    if (call?.result === -errno.EINTR)
+      tracee.setRegisters(x86_64.interrupted(registers, call.number, -restartErrno.ERESTARTNOHAND));
   } finally {
     tracee.detach();
   }
@@ -97,7 +98,10 @@ function leaveHealing(tracee: Tracee, vdso: Vdso, first: Registers): Registers {
     tracee.interrupt();
     registers = tracee.getRegisters();
   }
-  throw new StasisError('FAILED', `Cannot checkpoint ${tracee.tid}: it does not leave the code of an earlier checkpoint`, { phase: 'freeze', pid: tracee.tid });
+  throw new StasisError('FAILED', `Cannot checkpoint ${tracee.tid}: it does not leave the code of an earlier checkpoint`, {
+    phase: 'freeze',
+    pid: tracee.tid,
+  });
 }
 
 /**

@@ -34,7 +34,13 @@ export function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInpu
   writer.close();
 }
 
-function* writePages(writer: ImageWriter, runs: PageRuns, { pid, buffers }: PageInput, dropZeros: boolean, progress: OutputProgress): Generator<void> {
+function* writePages(
+  writer: ImageWriter,
+  runs: PageRuns,
+  { pid, buffers }: PageInput,
+  dropZeros: boolean,
+  progress: OutputProgress,
+): Generator<void> {
   for (const chunk of chunks(runs)) {
     const buffer = buffers.next;
     const stored = readChunk(pid, chunk, dropZeros, buffer);

@@ -128,7 +128,9 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     kind: 'run',
     command,
     directory,
-    environment: Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+    environment: Object.fromEntries(
+      Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    ),
     streams: given.streams({ input: 'ignore', output: 'ignore', error: 'ignore', ...streams }),
     given: given.fds.length,
   } as const;
@@ -186,7 +188,9 @@ export async function doctor(): Promise<Diagnosis> {
 function readingPlace(source: SourceLike): { path: string } | { fd: number } | AsyncIterable<Uint8Array> {
   // It may fail before anybody reads from it; whoever reads then hears of it.
   if (source instanceof Readable) source.on('error', () => {});
-  return source instanceof Readable || source instanceof ReadableStream ? (source as AsyncIterable<Uint8Array>) : plainPlace(source);
+  return source instanceof Readable || source instanceof ReadableStream
+    ? (source as AsyncIterable<Uint8Array>)
+    : plainPlace(source);
 }
 
 /** The engine's answer, once its stream has come to its end too; or what went wrong first. */

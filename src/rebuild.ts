@@ -99,7 +99,8 @@ export class TaskRebuild implements Rebuild, Disposable {
     this.room(ranges.length);
     const { batch } = this;
     for (const { address, length } of ranges) {
-      if (length >= worthPopulating) batch.add('populate memory', 'madvise', [address, length, MADV_POPULATE_WRITE], { mayFail: true });
+      if (length >= worthPopulating)
+        batch.add('populate memory', 'madvise', [address, length, MADV_POPULATE_WRITE], { mayFail: true });
     }
     this.#batch = undefined;
     const local = this.buffers.next;
@@ -148,7 +149,8 @@ export class TaskRebuild implements Rebuild, Disposable {
   /** Everything has been read: gives the task the rest of its past and lets it go. */
   finish(): void {
     const { finals } = this;
-    if (finals.boundaries === undefined || finals.registers === undefined) throw new StasisError('IMAGE', 'The image holds no whole task');
+    if (finals.boundaries === undefined || finals.registers === undefined)
+      throw new StasisError('IMAGE', 'The image holds no whole task');
     this.room(1, 8192);
     finals.boundaries();
     this.descriptors.build();

@@ -96,7 +96,12 @@ export async function rebuildFrom(
       kindOf(event.kind.tag)?.restart?.(event.value, rebuild, data === undefined ? { objref } : { objref, data });
     }
     rebuild.finish();
-    return { pid: rebuild.tracee.tid, stats: { totalMs: performance.now() - started, ...counts }, notes: rebuild.notes, systemCalls };
+    return {
+      pid: rebuild.tracee.tid,
+      stats: { totalMs: performance.now() - started, ...counts },
+      notes: rebuild.notes,
+      systemCalls,
+    };
   } catch (error) {
     const failure = asRestartError(error);
     rebuild.abort(exitCode ? failure.exitCode : undefined);
@@ -113,8 +118,16 @@ function asRestartError(error: unknown): StasisError {
 
 const turnEvery = 20; // milliseconds
 
-async function* eventsOf(input: OpenSource, options: RestartOptions, counts: { bytes: number; pages: number }, buffers?: PageBuffers) {
-  const reader = new ImageReader(kinds, buffers === undefined ? {} : { buffer: (bytes) => buffers.next.bytes.subarray(0, bytes) });
+async function* eventsOf(
+  input: OpenSource,
+  options: RestartOptions,
+  counts: { bytes: number; pages: number },
+  buffers?: PageBuffers,
+) {
+  const reader = new ImageReader(
+    kinds,
+    buffers === undefined ? {} : { buffer: (bytes) => buffers.next.bytes.subarray(0, bytes) },
+  );
   let last = performance.now();
   for (const event of readEvents(reader, input)) {
     if (is(event, headKind)) assertForThisMachine(event.value, event.offset);
@@ -134,10 +147,18 @@ async function* eventsOf(input: OpenSource, options: RestartOptions, counts: { b
 
 function assertForThisMachine(head: Head, offset: number): void {
   if (head.architecture !== x86_64.name) {
-    throw new ImageError(`Cannot restart here: the image was made on ${head.architecture}, this machine is ${x86_64.name}`, offset, 'head.architecture');
+    throw new ImageError(
+      `Cannot restart here: the image was made on ${head.architecture}, this machine is ${x86_64.name}`,
+      offset,
+      'head.architecture',
+    );
   }
   if (head.pageSize !== pageSize) {
-    throw new ImageError(`Cannot restart here: the image has pages of ${head.pageSize} bytes, this machine has ${pageSize}`, offset, 'head.pageSize');
+    throw new ImageError(
+      `Cannot restart here: the image has pages of ${head.pageSize} bytes, this machine has ${pageSize}`,
+      offset,
+      'head.pageSize',
+    );
   }
 }
 
@@ -217,7 +238,14 @@ class Helper {
     table.add('dup3', [write, orders, 0]);
     detachStreams(table);
     table.unblockSignals();
-    const command = engineCommand('become', [JSON.stringify({ ...request, source: 'fd' in source ? { fd: image } : source, orders, imageOnStdin: 'fd' in source && source.fd === 0 })]);
+    const command = engineCommand('become', [
+      JSON.stringify({
+        ...request,
+        source: 'fd' in source ? { fd: image } : source,
+        orders,
+        imageOnStdin: 'fd' in source && source.fd === 0,
+      }),
+    ]);
     table.execute(command[0] ?? '', command, environment());
     const helper = table.start();
     closeSync(write);
@@ -231,7 +259,8 @@ class Helper {
     let length = 0;
     while (!bytes.subarray(0, length).includes(0x0a)) {
       const got = readSync(this.#pipe, bytes, length, bytes.length - length, null);
-      if (got === 0) throw new StasisError('RESTART_FAILED', 'Cannot restart: the helper process ended without a word', { phase: 'exec' });
+      if (got === 0)
+        throw new StasisError('RESTART_FAILED', 'Cannot restart: the helper process ended without a word', { phase: 'exec' });
       length += got;
     }
     const order = JSON.parse(bytes.toString('utf8', 0, length)) as Order;

@@ -131,8 +131,10 @@ export function runBackground(command: readonly string[], options: BackgroundOpt
     const supervisor = supervision.afterStart(pid, () => failure() < 0);
     // Whoever holds the other end closes it by executing the program, or by ending.
     readSync(ending, new Uint8Array(1));
-    if (table.result(changed) < 0) throw syscallError('chdir', table.result(changed), `Cannot run ${name} in ${directory}`, { phase: 'exec' });
-    if (table.result(executed) < 0) throw new CommandError(syscallError('execve', table.result(executed), `Cannot execute ${path}`).message, 126);
+    if (table.result(changed) < 0)
+      throw syscallError('chdir', table.result(changed), `Cannot run ${name} in ${directory}`, { phase: 'exec' });
+    if (table.result(executed) < 0)
+      throw new CommandError(syscallError('execve', table.result(executed), `Cannot execute ${path}`).message, 126);
     table.free();
     return { pid, ...(supervisor !== undefined && { supervisor }) };
   } finally {

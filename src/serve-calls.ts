@@ -114,7 +114,12 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
     using input = openSource({ fd });
     const imageOnStdin = Number(BigInt.asIntN(32, notification.parameters[1] ?? 0n)) === 0;
     const surroundings = { imageOnStdin, terminal: controllingTerminal(readStat(caller.pid).tty_nr) };
-    const result = await rebuildFrom(input, { birth, acceptChangedFiles: false, surroundings, keepOnFailure: () => !executed }, {}, true);
+    const result = await rebuildFrom(
+      input,
+      { birth, acceptChangedFiles: false, surroundings, keepOnFailure: () => !executed },
+      {},
+      true,
+    );
     result.notes.forEach(say);
   } catch (error) {
     report('restart', notification.tid, error);
@@ -125,7 +130,12 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
 }
 
 /** Runs the work and answers the call, unless the work answers by itself (undefined). */
-async function answering(listener: Listener, { id, tid }: Notification, name: string, work: () => Promise<number | undefined>): Promise<void> {
+async function answering(
+  listener: Listener,
+  { id, tid }: Notification,
+  name: string,
+  work: () => Promise<number | undefined>,
+): Promise<void> {
   try {
     const result = await work();
     if (result !== undefined) listener.answer(id, result);
@@ -176,7 +186,9 @@ function errnoOf(error: unknown): number {
   if (!(error instanceof StasisError)) return isNodeError(error) ? Math.abs(error.errno) : errno.EIO;
   switch (error.code) {
     case 'CANNOT_CARRY':
-      return error instanceof CannotCarryError && error.blockers.some(({ object }) => object === 'tracer') ? errno.EBUSY : errno.EOPNOTSUPP;
+      return error instanceof CannotCarryError && error.blockers.some(({ object }) => object === 'tracer')
+        ? errno.EBUSY
+        : errno.EOPNOTSUPP;
     case 'PRIVILEGE':
       return errno.EPERM;
     case 'VANISHED':

@@ -34,7 +34,7 @@ export function spool(fd: number): Spooled {
   const copying = {
     read(into: Uint8Array): number {
       const count = input.read(into);
-      for (let written = 0; written < count; ) written += writeSync(memory, into, written, count - written);
+      for (let written = 0; written < count;) written += writeSync(memory, into, written, count - written);
       return count;
     },
   };

@@ -45,7 +45,7 @@ function isSupervised(pid: number): boolean {
     if (root !== undefined) served.add(root);
   }
   if (served.size === 0) return false;
-  for (let at = pid; at > 1; ) {
+  for (let at = pid; at > 1;) {
     if (served.has(at)) return true;
     try {
       at = readStat(at).ppid;

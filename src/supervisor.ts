@@ -5,7 +5,13 @@ import { engineCommand } from './engine-command.ts';
 import { StasisError } from './errors.ts';
 import { syscall, syscallError } from './linux/ffi.ts';
 import { makePipe, PidFd } from './linux/descriptors.ts';
-import { EBUSY, filterProgram, installFilter, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_SET_MODE_FILTER } from './linux/seccomp.ts';
+import {
+  EBUSY,
+  filterProgram,
+  installFilter,
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
+  SECCOMP_SET_MODE_FILTER,
+} from './linux/seccomp.ts';
 import { detachStreams } from './messages.ts';
 import { environment, SpawnTable } from './linux/spawn.ts';
 import { supervisorMark } from './supervised.ts';
@@ -89,7 +95,10 @@ export function superviseSpawned(table: SpawnTable, errors = 2): Supervision {
           fd = table.result(call);
         }
         if (fd < 0 && fd !== EBUSY) {
-          throw syscallError('seccomp', fd, 'Cannot make checkpoint and restart available', { code: 'PRIVILEGE', phase: 'supervise' });
+          throw syscallError('seccomp', fd, 'Cannot make checkpoint and restart available', {
+            code: 'PRIVILEGE',
+            phase: 'supervise',
+          });
         }
         return fd > 0 ? startSupervisor(pid, fd, errors) : undefined;
       } catch (error) {
@@ -105,7 +114,8 @@ export function superviseSpawned(table: SpawnTable, errors = 2): Supervision {
 function startSupervisor(pid: number, fd: number, errors: number): number {
   using process = new PidFd(pid);
   const listener = process.duplicate(fd);
-  if (listener < 0) throw syscallError('pidfd_getfd', listener, 'Cannot take the listener of the new process', { code: 'PRIVILEGE' });
+  if (listener < 0)
+    throw syscallError('pidfd_getfd', listener, 'Cannot take the listener of the new process', { code: 'PRIVILEGE' });
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   addSupervisor(table, pid, listener, errors);

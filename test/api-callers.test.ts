@@ -28,7 +28,8 @@ await checkpoint(Number(pid), sink);
 `;
 
 /** Not the processes that an engine is just starting, which look like it. */
-const enginesOf = (caller: number): number[] => descendants(caller).filter((pid) => parentOf(pid) === caller && commandLine(pid).at(-1) === 'serve');
+const enginesOf = (caller: number): number[] =>
+  descendants(caller).filter((pid) => parentOf(pid) === caller && commandLine(pid).at(-1) === 'serve');
 
 suite('callers', { skip: lacks('gcc', 'libc6-dev') }, () => {
   for (const how of ['stream', 'descriptor'])
@@ -78,7 +79,10 @@ console.log(program.pid);
 
   test('a caller that waits stays alive for it', async () => {
     using room = new Room();
-    const child = caller(room, `import { run } from 'stasis'; console.log(await (await run(['sh', '-c', 'sleep 0.3; exit 5'])).wait());`);
+    const child = caller(
+      room,
+      `import { run } from 'stasis'; console.log(await (await run(['sh', '-c', 'sleep 0.3; exit 5'])).wait());`,
+    );
     const [text] = (await once(child.stdout!, 'data')) as [Buffer];
     assert.equal(String(text), '{ code: 5, signal: null }\n');
     const { code } = await new Promise<{ code: number | null }>((resolve) => child.once('exit', (code) => resolve({ code })));
@@ -92,7 +96,10 @@ console.log(program.pid);
     const killed = checkpoint(handle.pid, room.path('image'), {
       onProgress: ({ phase }) => phase === 'memory' && process.kill(tracerOf(handle.pid), 'SIGKILL'),
     });
-    await assert.rejects(killed, (error) => error instanceof StasisError && error.code === 'FAILED' && /engine/.test(error.message));
+    await assert.rejects(
+      killed,
+      (error) => error instanceof StasisError && error.code === 'FAILED' && /engine/.test(error.message),
+    );
     assert.equal(fs.existsSync(room.path('image')), false);
     assert.ok(before.length > 0);
     await checkpoint(handle.pid, room.path('image'));

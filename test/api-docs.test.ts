@@ -22,7 +22,8 @@ suite('docs/api.md', () => {
       const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), path], options);
       assert.equal(status, 0, stderr);
       // What a comment behind console.log promises is printed.
-      for (const [, promised] of code.matchAll(/^.*console\.log\(.*\); \/\/ (.*[^…\n])$/gm)) assert.ok(stdout.includes(promised ?? ''), stdout);
+      for (const [, promised] of code.matchAll(/^.*console\.log\(.*\); \/\/ (.*[^…\n])$/gm))
+        assert.ok(stdout.includes(promised ?? ''), stdout);
     });
   }
 });

@@ -20,7 +20,10 @@ export function seen(room: Room, handle: ProcessHandle, output: string): Program
 export async function begin(room: Room, name: string, ...words: readonly string[]): Promise<Started> {
   const output = room.path(`${name}.out`);
   const command = [room.program(name), room.path('go'), ...words];
-  const handle = await run(command, { directory: room.directory, streams: { output: { path: output }, error: { path: `${output}.err` } } });
+  const handle = await run(command, {
+    directory: room.directory,
+    streams: { output: { path: output }, error: { path: `${output}.err` } },
+  });
   const program = seen(room, handle, output);
   await program.line(/^ready/);
   return { handle, program };
@@ -30,7 +33,11 @@ export async function begin(room: Room, name: string, ...words: readonly string[
 export async function goesOn(program: Program): Promise<void> {
   const each = 20_000;
   const before = checkSequence(program.stdout, each);
-  await until('the target goes on', () => tracerOf(program.pid) === 0 && program.state !== 'T' && checkSequence(program.stdout, each) > before + 2, {
-    describe: () => `tracer ${tracerOf(program.pid)}, ${program.describe()}`,
-  });
+  await until(
+    'the target goes on',
+    () => tracerOf(program.pid) === 0 && program.state !== 'T' && checkSequence(program.stdout, each) > before + 2,
+    {
+      describe: () => `tracer ${tracerOf(program.pid)}, ${program.describe()}`,
+    },
+  );
 }

@@ -71,7 +71,9 @@ suite('images through streams', { skip: lacks('gcc', 'libc6-dev') }, () => {
     const { handle, program } = await begin(room, 'steps');
     const failing = (after: number) => {
       let left = after;
-      return new Writable({ write: (chunk: Buffer, _, done) => done((left -= chunk.length) < 0 ? new Error('no more room') : null) });
+      return new Writable({
+        write: (chunk: Buffer, _, done) => done((left -= chunk.length) < 0 ? new Error('no more room') : null),
+      });
     };
     const closing = new PassThrough();
     closing.once('data', () => closing.destroy());

@@ -4,7 +4,19 @@ import * as fs from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { suite, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { CannotCarryError, checkpoint, doctor, ImageError, inspect, render, restart, run, StasisError, verify, type Progress } from 'stasis';
+import {
+  CannotCarryError,
+  checkpoint,
+  doctor,
+  ImageError,
+  inspect,
+  render,
+  restart,
+  run,
+  StasisError,
+  verify,
+  type Progress,
+} from 'stasis';
 import { begin, goesOn, seen } from './api-program.ts';
 import { Room } from './harness.ts';
 import { lacks } from './needs.ts';
@@ -98,7 +110,10 @@ suite('the API', { skip: lacks('gcc', 'libc6-dev') }, () => {
     await assert.rejects(checkpoint(handle.pid, room.path('no/such/directory')), code('SYSCALL'));
     await assert.rejects(checkpoint(process.pid, image), (error) => {
       assert.ok(error instanceof CannotCarryError, String(error));
-      assert.ok(error.blockers.some(({ object }) => object.startsWith('thread')), error.message);
+      assert.ok(
+        error.blockers.some(({ object }) => object.startsWith('thread')),
+        error.message,
+      );
       return true;
     });
     assert.equal(fs.existsSync(image), false);
@@ -124,8 +139,14 @@ suite('the API', { skip: lacks('gcc', 'libc6-dev') }, () => {
 
     const aborted = room.path('aborted');
     const work = (path: string, abort: AbortController) =>
-      checkpoint(handle.pid, path, { signal: abort.signal, onProgress: ({ phase }) => phase === 'memory' && abort.abort('enough') });
-    await assert.rejects(work(aborted, new AbortController()), (error) => code('ABORTED')(error) && (error as Error).cause === 'enough');
+      checkpoint(handle.pid, path, {
+        signal: abort.signal,
+        onProgress: ({ phase }) => phase === 'memory' && abort.abort('enough'),
+      });
+    await assert.rejects(
+      work(aborted, new AbortController()),
+      (error) => code('ABORTED')(error) && (error as Error).cause === 'enough',
+    );
     await assert.rejects(checkpoint(handle.pid, aborted, { signal: AbortSignal.abort() }), code('ABORTED'));
     const thrown = new Error('of the callback');
     const throwing = (): never => {
@@ -135,7 +156,10 @@ suite('the API', { skip: lacks('gcc', 'libc6-dev') }, () => {
 
     const abort = new AbortController();
     await assert.rejects(restart(image, { signal: abort.signal, onProgress: () => abort.abort() }), code('ABORTED'));
-    assert.deepEqual(fs.readdirSync(room.directory).filter((name) => name.includes('aborted')), []);
+    assert.deepEqual(
+      fs.readdirSync(room.directory).filter((name) => name.includes('aborted')),
+      [],
+    );
     room.go();
     assert.deepEqual(await handle.wait(), { code: 0, signal: null });
   });
@@ -161,13 +185,19 @@ suite('the API', { skip: lacks('gcc', 'libc6-dev') }, () => {
     const handles = await Promise.all(Array.from({ length: 6 }, () => run(['sleep', '60'])));
     handles.forEach(({ pid }) => room.own(pid));
     const results = await Promise.all(handles.map(({ pid }) => checkpoint(pid, room.path(`image.${pid}`))));
-    assert.deepEqual(results.map(({ pid }) => pid), handles.map(({ pid }) => pid));
+    assert.deepEqual(
+      results.map(({ pid }) => pid),
+      handles.map(({ pid }) => pid),
+    );
     assert.equal(new Set(results.map(({ id }) => id)).size, 6);
   });
 
   test('doctor', async () => {
     const { ok, checks } = await doctor();
-    assert.equal(ok, checks.every((check) => check.ok || !check.required));
+    assert.equal(
+      ok,
+      checks.every((check) => check.ok || !check.required),
+    );
     assert.ok(checks.length > 5);
   });
 });

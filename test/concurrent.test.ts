@@ -13,7 +13,9 @@ suite('at the same time', { skip: lacks('gcc', 'libc6-dev') }, () => {
     for (const program of programs) await program.line(/^ready/);
     const images = sizes.map((size) => room.path(`image.${size}`));
     const saved = await Promise.all(programs.map(({ pid }, index) => checkpoint(pid, images[index], { after: 'kill' })));
-    saved.forEach(({ stats }, index) => assert.ok(stats.pages >= sizes[index]! * 256, `${stats.pages} pages of ${sizes[index]} MiB`));
+    saved.forEach(({ stats }, index) =>
+      assert.ok(stats.pages >= sizes[index]! * 256, `${stats.pages} pages of ${sizes[index]} MiB`),
+    );
     for (const program of programs) await program.gone();
     const restarted = await Promise.all(images.map((image) => restart(image)));
     for (const { pid } of restarted) room.own(pid);

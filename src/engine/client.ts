@@ -58,7 +58,13 @@ function putBack(engine: Engine): void {
 }
 
 function identity(): string {
-  return [process.getuid?.(), process.geteuid?.(), process.getgid?.(), process.getegid?.(), ...(process.getgroups?.() ?? [])].join(' ');
+  return [
+    process.getuid?.(),
+    process.geteuid?.(),
+    process.getgid?.(),
+    process.getegid?.(),
+    ...(process.getgroups?.() ?? []),
+  ].join(' ');
 }
 
 /** Whoever waits longest takes the place. */

@@ -22,7 +22,8 @@ export class Given {
 
   /** Its number in the engine. */
   fd(fd: number): { fd: number } {
-    if (!Number.isInteger(fd) || fd < 0) throw new StasisError('USAGE', `Cannot use descriptor ${fd}: it must be a number from 0`);
+    if (!Number.isInteger(fd) || fd < 0)
+      throw new StasisError('USAGE', `Cannot use descriptor ${fd}: it must be a number from 0`);
     return { fd: firstGivenFd + this.fds.push(fd) - 1 };
   }
 

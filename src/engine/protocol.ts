@@ -7,10 +7,7 @@ import type { RestartResult } from '../restart.ts';
 import type { StandardStreams } from '../standard-streams.ts';
 
 /** A file by its path, a descriptor that the engine was born with, or a connection that it makes to the caller (streams.ts). */
-export type Place =
-  | { readonly path: string }
-  | { readonly fd: number }
-  | { readonly socket: string; readonly token: string };
+export type Place = { readonly path: string } | { readonly fd: number } | { readonly socket: string; readonly token: string };
 
 /** Descriptors of the caller that an engine is born with have these numbers there, in order: 0 to 2 are the streams, 3 the channel. */
 export const firstGivenFd = 4;

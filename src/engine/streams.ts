@@ -76,7 +76,9 @@ abstract class Connection {
   protected streamError(action: string): StasisError | undefined {
     const failure = this.#failure;
     if (failure === undefined) return undefined;
-    return new StasisError('FAILED', `Cannot ${action}: ${failure instanceof Error ? failure.message : String(failure)}`, { cause: failure });
+    return new StasisError('FAILED', `Cannot ${action}: ${failure instanceof Error ? failure.message : String(failure)}`, {
+      cause: failure,
+    });
   }
 }
 

@@ -30,7 +30,10 @@ const numbers = x86_64Numbers;
 function load(): Library {
   if (library !== undefined) return library;
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new StasisError('PRIVILEGE', `Cannot make system calls on ${process.platform} ${process.arch}: this version knows Linux on x86-64 only`);
+    throw new StasisError(
+      'PRIVILEGE',
+      `Cannot make system calls on ${process.platform} ${process.arch}: this version knows Linux on x86-64 only`,
+    );
   }
   try {
     const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
@@ -53,7 +56,16 @@ export function syscall(name: SyscallName, a: Word = 0, b: Word = 0, c: Word = 0
 }
 
 /** The same, throwing a SyscallError that says what was attempted. */
-export function mustSyscall(name: SyscallName, action: string, a?: Word, b?: Word, c?: Word, d?: Word, e?: Word, f?: Word): number {
+export function mustSyscall(
+  name: SyscallName,
+  action: string,
+  a?: Word,
+  b?: Word,
+  c?: Word,
+  d?: Word,
+  e?: Word,
+  f?: Word,
+): number {
   const result = syscall(name, a, b, c, d, e, f);
   if (result < 0) throw syscallError(name, result, action);
   return result;

@@ -42,7 +42,7 @@ function scan(fd: number, start: bigint, end: bigint): PageRuns | undefined {
   const { view, address } = memory;
   const runs: PageRuns = [];
   const inverted = BigInt(PAGE_IS.FILE | PAGE_IS.PFNZERO);
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const words = [argumentSize, 0, at, end, 0, address + BigInt(argumentSize), regionCount, 0, inverted, inverted];
     words.forEach((word, index) => view.setBigUint64(index * 8, BigInt(word), true));
     view.setBigUint64(80, BigInt(PAGE_IS.PRESENT | PAGE_IS.SWAPPED), true); // category_anyof_mask

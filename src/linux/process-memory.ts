@@ -74,7 +74,7 @@ export class MemoryFile implements Disposable {
   }
 
   readInto(bytes: Uint8Array, address: bigint): void {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const got = readSync(this.#fd, bytes, done, bytes.length - done, Number(address) + done);
       if (got === 0) throw syscallError('read', -14, `Cannot read ${bytes.length} bytes at ${address.toString(16)}`);
       done += got;

@@ -75,7 +75,9 @@ export class Listener {
 
   /** Answers with a result, or with minus an errno. A caller that is gone does not matter. */
   answer(id: bigint, result: number): void {
-    this.#memory.bytes.set(seccomp_notif_resp.make({ id, val: result < 0 ? 0n : BigInt(result), error: result < 0 ? result : 0, flags: 0 }));
+    this.#memory.bytes.set(
+      seccomp_notif_resp.make({ id, val: result < 0 ? 0n : BigInt(result), error: result < 0 ? result : 0, flags: 0 }),
+    );
     syscall('ioctl', this.#fd, NOTIF_SEND, this.#memory.address);
   }
 }

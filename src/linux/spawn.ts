@@ -34,7 +34,8 @@ export class SpawnTable {
     if (at + 2 * entrySize > tableSize) throw new RangeError('the table is full');
     const { view } = this.#memory;
     view.setBigInt64(at, BigInt(x86_64Numbers[name]), true);
-    for (let index = 0; index < 6; index++) view.setBigInt64(at + 8 + index * 8, BigInt.asIntN(64, BigInt(parameters[index] ?? 0)), true);
+    for (let index = 0; index < 6; index++)
+      view.setBigInt64(at + 8 + index * 8, BigInt.asIntN(64, BigInt(parameters[index] ?? 0)), true);
     view.setBigUint64(at + 72, mayFail ? 1n : 0n, true);
     view.setBigInt64(at + entrySize, -1n, true);
     return this.#memory.address + BigInt(at + 8);

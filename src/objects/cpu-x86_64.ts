@@ -71,7 +71,8 @@ export function collectCpu(collection: Collection, sleep: Sleep | undefined, ans
     },
     clearChildTid,
     robustList: getRobustList(tracee.tid),
-    ...(rseq !== undefined && rseq.address !== 0n && { rseq: { address: rseq.address, size: rseq.size, signature: rseq.signature } }),
+    ...(rseq !== undefined &&
+      rseq.address !== 0n && { rseq: { address: rseq.address, size: rseq.size, signature: rseq.signature } }),
     ...(sleep !== undefined && {
       sleep: { call: syscallName(x86_64.syscalls, sleep.number), parameters: sleep.parameters, remaining: sleep.remaining },
     }),
@@ -83,7 +84,8 @@ const SS_ONSTACK = 1;
 export const cpuX86_64: ObjectKind<CpuX86_64> = {
   record,
   title: 'Registers and thread state (x86-64)',
-  carried: 'General registers, segment bases, complete XSAVE state, signal mask, alternate stack, rseq, robust futex list, clear_child_tid, interrupted sleeps with the time left.',
+  carried:
+    'General registers, segment bases, complete XSAVE state, signal mask, alternate stack, rseq, robust futex list, clear_child_tid, interrupted sleeps with the time left.',
   refused: 'At restart: a processor that lacks a state component in use.',
 
   restart(value, rebuild) {
@@ -91,10 +93,14 @@ export const cpuX86_64: ObjectKind<CpuX86_64> = {
     const here = getRegisterSet(tracee.tid, NT.X86_XSTATE);
     const converted = convertArea(value.xstate, value.components, here, componentLayout(enabledComponents(here)));
     if (converted.missing.length > 0) {
-      throw new StasisError('RESTART_FAILED', `Cannot restart here: this processor lacks ${converted.missing.join(', ')}, which the program uses`, {
-        phase: 'restore',
-        hint: 'Restart it on a machine whose processor has these features.',
-      });
+      throw new StasisError(
+        'RESTART_FAILED',
+        `Cannot restart here: this processor lacks ${converted.missing.join(', ')}, which the program uses`,
+        {
+          phase: 'restore',
+          hint: 'Restart it on a machine whose processor has these features.',
+        },
+      );
     }
     rebuild.finals.calls.push(() => addCalls(value, rebuild));
     rebuild.finals.registers = () => {
@@ -148,6 +154,8 @@ function resumeSleep(value: CpuX86_64, sleep: NonNullable<CpuX86_64['sleep']>, r
     return x86_64.withResult(value.registers, answer);
   }
   const now = process.hrtime.bigint();
-  rebuild.writeNote(encodeNote({ number, parameters: sleep.parameters, remaining: sleep.remaining }, value.registers, x86_64, now));
+  rebuild.writeNote(
+    encodeNote({ number, parameters: sleep.parameters, remaining: sleep.remaining }, value.registers, x86_64, now),
+  );
   return value.registers;
 }

@@ -67,6 +67,7 @@ export const credentials: ObjectKind<CredentialsRecord> = {
 };
 
 function sameIds(a: CredentialsRecord, b: CredentialsRecord): boolean {
-  const text = ({ uid, gid, groups }: CredentialsRecord): string => `${uid.slice(0, 3).join()} ${gid.slice(0, 3).join()} ${groups.join()}`;
+  const text = ({ uid, gid, groups }: CredentialsRecord): string =>
+    `${uid.slice(0, 3).join()} ${gid.slice(0, 3).join()} ${groups.join()}`;
   return text(a) === text(b);
 }

@@ -57,7 +57,8 @@ export class DescriptorBuilder {
     }
     for (const { fd, description, closeOnExec } of this.#assignments) {
       const place = places.get(description);
-      if (place === undefined) throw new StasisError('IMAGE', `Descriptor ${fd} refers to object ${description}, which is no open file`);
+      if (place === undefined)
+        throw new StasisError('IMAGE', `Descriptor ${fd} refers to object ${description}, which is no open file`);
       this.#call(`set up descriptor ${fd}`, 'dup3', [place, fd, closeOnExec ? O_CLOEXEC : 0]);
     }
     this.#call('close what was put aside', 'close_range', [this.#base, everything, 0]);

@@ -78,7 +78,9 @@ export function assertUnchanged(recorded: FileIdentity, acceptChanged: boolean):
   if (now === undefined) throw changed(recorded, 'it does not exist here (any more)', 'Put the file back, then restart again.');
   if (acceptChanged || sameContent(recorded, now)) return;
   const difference =
-    recorded.buildId !== undefined && now.buildId !== undefined ? 'its build id differs' : 'its size or modification time differs';
+    recorded.buildId !== undefined && now.buildId !== undefined
+      ? 'its build id differs'
+      : 'its size or modification time differs';
   throw changed(recorded, difference, 'Put the original file back, or accept the risk with --accept-changed-files.');
 }
 

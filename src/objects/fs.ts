@@ -23,10 +23,20 @@ export function collectFs({ pid, status, blockers }: Collection): FsContext {
   const root = readRoot(pid);
   const ownRoot = readRoot(process.pid);
   if (cwd === undefined || cwd.deleted) {
-    blockers.push({ object: 'cwd', place: cwd?.path ?? '', reason: 'its working directory was deleted', remedy: 'Let the program change to a directory that exists' });
+    blockers.push({
+      object: 'cwd',
+      place: cwd?.path ?? '',
+      reason: 'its working directory was deleted',
+      remedy: 'Let the program change to a directory that exists',
+    });
   }
   if (root === undefined || root.path !== ownRoot?.path) {
-    blockers.push({ object: 'root', place: root?.path ?? '', reason: 'its root directory is not ours (chroot)', remedy: 'Run stasis inside the same root' });
+    blockers.push({
+      object: 'root',
+      place: root?.path ?? '',
+      reason: 'its root directory is not ours (chroot)',
+      remedy: 'Run stasis inside the same root',
+    });
   }
   return { workingDirectory: cwd?.path ?? '/', umask: status.umask ?? 0o22 };
 }

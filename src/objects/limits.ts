@@ -43,7 +43,8 @@ export const limits: ObjectKind<Limits> = {
         set(`set the limit ${name}`, soft < allowed ? soft : allowed, allowed, false);
         if (hard > allowed) {
           set(`raise the limit ${name}`, soft, hard, true);
-          if (soft > allowed) rebuild.notes.push(`The limit ${name} may stay at ${allowed}: it was ${soft}, above what may be set here.`);
+          if (soft > allowed)
+            rebuild.notes.push(`The limit ${name} may stay at ${allowed}: it was ${soft}, above what may be set here.`);
         }
       }
     });

@@ -94,7 +94,16 @@ export function collectMm(collection: Collection): Mm {
   const { stat, vmas, injector, pid } = collection;
   const { startCode, endCode, startData, endData, startBrk, startStack, argStart, argEnd, envStart, envEnd } = stat;
   return {
-    startCode, endCode, startData, endData, startBrk, startStack, argStart, argEnd, envStart, envEnd, // prettier-ignore
+    startCode,
+    endCode,
+    startData,
+    endData,
+    startBrk,
+    startStack,
+    argStart,
+    argEnd,
+    envStart,
+    envEnd, // prettier-ignore
     brk: injector.mustCall('brk', [0]),
     auxv: readProcBytes(pid, 'auxv'),
     timeMappings: vmas.filter(isTimeMapping).map(({ path, start, end }) => ({ name: path, start, end })),
@@ -152,12 +161,14 @@ function assertSameVdso(value: Mm, time: readonly Vma[], here: Uint8Array, pid: 
 /** A place for the working area, and behind it room to park the time mappings, free both in the image and now. */
 function workingPlace(value: Mm, vmas: readonly Vma[]): bigint {
   const needed = BigInt(areaSize) + megabyte;
-  for (let at = value.hole.start; at + needed <= value.hole.end; ) {
+  for (let at = value.hole.start; at + needed <= value.hole.end;) {
     const clash = vmas.find((vma) => vma.start < at + needed && vma.end > at);
     if (clash === undefined) return at;
     at = ((clash.end + megabyte - 1n) / megabyte) * megabyte;
   }
-  throw new StasisError('RESTART_FAILED', 'Cannot restart: the address space of the image leaves no room to work in', { phase: 'restore' });
+  throw new StasisError('RESTART_FAILED', 'Cannot restart: the address space of the image leaves no room to work in', {
+    phase: 'restore',
+  });
 }
 
 /** Unmaps the fresh program image; what the kernel keeps above user space stays. */

@@ -19,7 +19,13 @@ const record: RecordKind<OpenDevice> = defineKind<OpenDevice>({
 });
 
 const memoryMajor = 1;
-const pathOfMinor: Readonly<Record<number, string>> = { 3: '/dev/null', 5: '/dev/zero', 7: '/dev/full', 8: '/dev/random', 9: '/dev/urandom' };
+const pathOfMinor: Readonly<Record<number, string>> = {
+  3: '/dev/null',
+  5: '/dev/zero',
+  7: '/dev/full',
+  8: '/dev/random',
+  9: '/dev/urandom',
+};
 
 function pathOf({ stat }: OpenFile): string | undefined {
   return fileType.isCharacterDevice(stat) && major(stat.rdev) === memoryMajor ? pathOfMinor[minor(stat.rdev)] : undefined;

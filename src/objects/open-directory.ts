@@ -31,13 +31,16 @@ export const openDirectory: ObjectKind<OpenDirectory> & OpenFileKind = {
 
   collect(file, objref) {
     const there = statPath(file.link);
-    if (there === undefined || there.ino !== file.stat.ino) return fdBlocker(file, 'the directory was deleted', 'Let the program close it');
+    if (there === undefined || there.ino !== file.stat.ino)
+      return fdBlocker(file, 'the directory was deleted', 'Let the program close it');
     return [node(record, { path: file.link, flags: file.info.flags, offset: file.info.pos }, { objref })];
   },
 
   restart(value, rebuild, { objref }) {
     if (statPath(value.path)?.isDirectory() !== true) {
-      throw new StasisError('RESTART_FAILED', `Cannot open the directory ${value.path}: it does not exist here`, { phase: 'restore' });
+      throw new StasisError('RESTART_FAILED', `Cannot open the directory ${value.path}: it does not exist here`, {
+        phase: 'restore',
+      });
     }
     restartByPath(rebuild, objref, value.path, value.flags, value.offset);
   },

@@ -36,7 +36,11 @@ export const openRegular: ObjectKind<OpenRegular> & OpenFileKind = {
     const { stat, link, info } = file;
     const there = statPath(link);
     if (there === undefined || there.ino !== stat.ino) {
-      return fdBlocker(file, 'the file was deleted, another one has its path now, or its directory is closed to you', 'Let the program close it, or put it back under its path');
+      return fdBlocker(
+        file,
+        'the file was deleted, another one has its path now, or its directory is closed to you',
+        'Let the program close it, or put it back under its path',
+      );
     }
     if (info.locks.length > 0) return fdBlocker(file, 'the program holds a lock on it', 'Let the program give up the lock first');
     return [node(record, { path: link, flags: info.flags, offset: info.pos, size: stat.size }, { objref })];
@@ -45,9 +49,17 @@ export const openRegular: ObjectKind<OpenRegular> & OpenFileKind = {
   restart(value, rebuild, { objref }) {
     const stat = statPath(value.path);
     const needed = value.offset < value.size ? value.offset : value.size;
-    const problem = stat?.isFile() !== true ? 'it does not exist here (any more)' : stat.size < needed ? `it is shorter than the position ${needed}` : '';
+    const problem =
+      stat?.isFile() !== true
+        ? 'it does not exist here (any more)'
+        : stat.size < needed
+          ? `it is shorter than the position ${needed}`
+          : '';
     if (problem !== '') {
-      throw new StasisError('RESTART_FAILED', `Cannot open ${value.path}: ${problem}`, { phase: 'restore', hint: 'Put the file back, then restart again.' });
+      throw new StasisError('RESTART_FAILED', `Cannot open ${value.path}: ${problem}`, {
+        phase: 'restore',
+        hint: 'Put the file back, then restart again.',
+      });
     }
     restartByPath(rebuild, objref, value.path, value.flags, value.offset);
   },

@@ -55,14 +55,18 @@ function standardOf(file: OpenFile, table: readonly OpenFile[], pid: number): nu
 /** Another description of the same pipe in the target itself: then both ends may be inside. */
 function otherEndInside(file: OpenFile, table: readonly OpenFile[]): boolean {
   return table.some(
-    (other) => other.stat.ino === file.stat.ino && other.stat.dev === file.stat.dev && accessMode(other.info.flags) !== accessMode(file.info.flags),
+    (other) =>
+      other.stat.ino === file.stat.ino &&
+      other.stat.dev === file.stat.dev &&
+      accessMode(other.info.flags) !== accessMode(file.info.flags),
   );
 }
 
 export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
   record,
   title: 'Standard streams',
-  carried: 'Terminals, pipes and sockets on 0, 1, 2 and their duplicates: the restart puts its own streams in their place; terminal settings, O_NONBLOCK.',
+  carried:
+    'Terminals, pipes and sockets on 0, 1, 2 and their duplicates: the restart puts its own streams in their place; terminal settings, O_NONBLOCK.',
   refused: 'Pipes, sockets and terminals elsewhere; a pipe with both ends in the program.',
 
   recognise: (file, table, { pid }) => typeOf(file) !== undefined && standardOf(file, table, pid) !== undefined,
@@ -80,7 +84,8 @@ export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
   restart(value, rebuild, { objref }) {
     rebuild.descriptors.add(objref, (place) => {
       const source = rebuild.descriptors.inherited(value.standard);
-      if (source === undefined || (value.standard === 0 && rebuild.surroundings.imageOnStdin)) return openSubstitute(value, rebuild, place);
+      if (source === undefined || (value.standard === 0 && rebuild.surroundings.imageOnStdin))
+        return openSubstitute(value, rebuild, place);
       if (value.settings !== undefined) restoreSettings(source, value.settings, rebuild);
       const O_NONBLOCK = 0o4000;
       const F_SETFL = 4;

@@ -11,7 +11,13 @@ import { signalName } from '../linux/signals.ts';
 import type { Injector } from '../tracee/injector.ts';
 
 /** Checks that only read /proc. */
-const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [threads, children, namespaces, pendingSignals, posixTimers];
+const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [
+  threads,
+  children,
+  namespaces,
+  pendingSignals,
+  posixTimers,
+];
 
 /** All that stands in the way and can be seen without running anything in the target. */
 export function collectRefusals(pid: number, status: Status): Blocker[] {
@@ -82,6 +88,13 @@ export function intervalTimers(injector: Injector): Blocker[] {
     const view = injector.readScratch(32);
     const armed = view.getBigInt64(16, true) !== 0n || view.getBigInt64(24, true) !== 0n;
     if (!armed) return [];
-    return [{ object: name, place: '', reason: 'timers are not supported yet', remedy: 'Checkpoint the program while the timer is not armed' }];
+    return [
+      {
+        object: name,
+        place: '',
+        reason: 'timers are not supported yet',
+        remedy: 'Checkpoint the program while the timer is not armed',
+      },
+    ];
   });
 }

@@ -55,6 +55,9 @@ for (const { record, title, carried } of registry) {
     const program = programs[record.name];
     assert.ok(program !== undefined && existsSync(new URL(`test/programs/${program}.c`, root)), 'has a test program');
     assert.ok((await inGolden).has(record.name), 'has a golden record');
-    assert.ok(readFileSync(new URL('docs/supported.md', root), 'utf8').includes(`| \`${record.name}\` | ${record.tag} |`), 'has a row in docs/supported.md');
+    assert.ok(
+      readFileSync(new URL('docs/supported.md', root), 'utf8').includes(`| \`${record.name}\` | ${record.tag} |`),
+      'has a row in docs/supported.md',
+    );
   });
 }

@@ -25,7 +25,13 @@ const record: RecordKind<Signals> = defineKind<Signals>({
   parents: ['task'],
   schema: s.record({
     actions: s.array(
-      s.record({ signal: s.uint(64), handler: s.hex(s.u64()), flags: s.hex(s.u64()), restorer: s.hex(s.u64()), mask: s.hex(s.u64()) }),
+      s.record({
+        signal: s.uint(64),
+        handler: s.hex(s.u64()),
+        flags: s.hex(s.u64()),
+        restorer: s.hex(s.u64()),
+        mask: s.hex(s.u64()),
+      }),
       64,
     ),
   }),
@@ -46,7 +52,12 @@ export function collectSignals({ status, injector }: Collection): Signals {
     if ((interesting & (1n << BigInt(signal - 1))) === 0n) continue;
     injector.mustCall('rt_sigaction', [signal, 0, injector.scratch, 8]);
     const view = injector.readScratch(actionSize);
-    const [handler, flags, restorer, mask] = [0, 8, 16, 24].map((at) => view.getBigUint64(at, true)) as [bigint, bigint, bigint, bigint];
+    const [handler, flags, restorer, mask] = [0, 8, 16, 24].map((at) => view.getBigUint64(at, true)) as [
+      bigint,
+      bigint,
+      bigint,
+      bigint,
+    ];
     if (handler !== 0n || flags !== 0n) actions.push({ signal, handler, flags, restorer, mask });
   }
   return { actions };

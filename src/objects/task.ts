@@ -66,7 +66,8 @@ export const task: ObjectKind<Task> = {
       batch.add('set the personality', 'personality', [value.personality]);
       batch.add('set the nice value', 'setpriority', [0, 0, value.nice], { mayFail: true });
       // 2 (readable by root only) is the kernel's own to give
-      if (value.dumpable < 2) rebuild.finals.lastCalls.push(() => batch.add('set dumpable', 'prctl', [PR_SET_DUMPABLE, value.dumpable, 0, 0, 0]));
+      if (value.dumpable < 2)
+        rebuild.finals.lastCalls.push(() => batch.add('set dumpable', 'prctl', [PR_SET_DUMPABLE, value.dumpable, 0, 0, 0]));
     });
   },
 };

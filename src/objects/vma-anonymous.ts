@@ -3,7 +3,16 @@ import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import type { ObjectKind } from './object.ts';
 import { node } from './object.ts';
-import { closeMapping, isBlocker, MAP, mappingBase, mappingFields, restartMapping, type MappingBase, type VmaKind } from './vma.ts';
+import {
+  closeMapping,
+  isBlocker,
+  MAP,
+  mappingBase,
+  mappingFields,
+  restartMapping,
+  type MappingBase,
+  type VmaKind,
+} from './vma.ts';
 
 export interface AnonymousMapping extends MappingBase {
   readonly growsDown: boolean;

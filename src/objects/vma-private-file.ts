@@ -16,7 +16,11 @@ export interface FileMapping extends MappingBase {
   readonly offset: bigint;
 }
 
-export const fileMappingFields: MappingFields & { readonly file: Schema<number>; readonly offset: Schema<bigint> } = { ...mappingFields, file: s.objref('file'), offset: s.hex(s.u64()) };
+export const fileMappingFields: MappingFields & { readonly file: Schema<number>; readonly offset: Schema<bigint> } = {
+  ...mappingFields,
+  file: s.objref('file'),
+  offset: s.hex(s.u64()),
+};
 
 const record: RecordKind<FileMapping> = defineKind<FileMapping>({
   tag: 0x22,

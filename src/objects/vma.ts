@@ -38,7 +38,14 @@ export interface MappingBase {
 }
 
 const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
-export const MAP = { SHARED: 1, PRIVATE: 2, ANONYMOUS: 0x20, GROWSDOWN: 0x100, NORESERVE: 0x4000, FIXED_NOREPLACE: 0x100000 } as const;
+export const MAP = {
+  SHARED: 1,
+  PRIVATE: 2,
+  ANONYMOUS: 0x20,
+  GROWSDOWN: 0x100,
+  NORESERVE: 0x4000,
+  FIXED_NOREPLACE: 0x100000,
+} as const;
 
 /** VmFlags of /proc/PID/smaps that an madvise brings back. Source: fs/proc/task_mmu.c, man 2 madvise. */
 const adviceOfFlag: Readonly<Record<string, readonly [name: string, number: number]>> = {
@@ -71,7 +78,11 @@ export function mappingBase(vma: SmapsVma, runs: PageRuns): MappingBase | Blocke
     const known = adviceOfFlag[flag];
     if (known !== undefined) advice.push(known[0]);
     else if (!ordinaryFlags.has(flag)) {
-      return vmaBlocker(vma, `its flag ${flag} in /proc/PID/smaps is not supported yet`, 'Remove the mapping, or run the program without it.');
+      return vmaBlocker(
+        vma,
+        `its flag ${flag} in /proc/PID/smaps is not supported yet`,
+        'Remove the mapping, or run the program without it.',
+      );
     }
   }
   let stored = 0;
@@ -110,7 +121,8 @@ export function restartMapping(value: MappingBase, rebuild: Rebuild, flags: numb
     after.push(() => rebuild.batch.add(`protect ${place}`, 'mprotect', [start, length, protection]));
   }
   for (const [name, number] of Object.values(adviceOfFlag)) {
-    if (value.advice.includes(name)) after.push(() => rebuild.batch.add(`advise ${name} for ${place}`, 'madvise', [start, length, number]));
+    if (value.advice.includes(name))
+      after.push(() => rebuild.batch.add(`advise ${name} for ${place}`, 'madvise', [start, length, number]));
   }
   if (value.locked === true) after.push(() => rebuild.batch.add(`lock ${place}`, 'mlock', [start, length]));
   rebuild.finals.vma = { start, end, after };

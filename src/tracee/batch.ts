@@ -47,7 +47,13 @@ export class Batch {
   add(action: string, name: SyscallName, parameters: readonly Word[], options: { mayFail?: boolean } = {}): number {
     if (!this.hasRoom(1)) throw new RangeError('a batch is full');
     const six = Array.from({ length: 6 }, (_, index) => BigInt.asUintN(64, BigInt(parameters[index] ?? 0)));
-    this.#words.push(BigInt(this.#area.tracee.architecture.syscalls[name]), ...six, 0n, 0n, options.mayFail === true ? MAY_FAIL : 0n);
+    this.#words.push(
+      BigInt(this.#area.tracee.architecture.syscalls[name]),
+      ...six,
+      0n,
+      0n,
+      options.mayFail === true ? MAY_FAIL : 0n,
+    );
     this.#calls.push({ name, action });
     return this.#calls.length - 1;
   }
@@ -82,7 +88,9 @@ export class Batch {
     writeProcess(tracee.tid, local.address, ranges);
     const dataLength = this.#area.dataSize - this.#dataEnd;
     if (dataLength > 0) {
-      writeProcess(tracee.tid, local.address + BigInt(this.#dataEnd), [{ address: table + BigInt(this.#dataEnd), length: dataLength }]);
+      writeProcess(tracee.tid, local.address + BigInt(this.#dataEnd), [
+        { address: table + BigInt(this.#dataEnd), length: dataLength },
+      ]);
     }
     tracee.setRegisters(tracee.architecture.batchAt(this.#area.registers, this.#area.code, table));
     tracee.resume(PTRACE.CONT);
@@ -93,12 +101,20 @@ export class Batch {
     const { signal } = tracee.waitForTrap();
     const registers = tracee.getRegisters();
     const ended = Number(tracee.architecture.batchEnd(registers) - table) / entrySize;
-    if (signal !== 5) throw new StasisError('RESTART_FAILED', `The task got signal ${signal} in its ${ended}. call`, { phase: 'restore', pid: tracee.tid });
+    if (signal !== 5)
+      throw new StasisError('RESTART_FAILED', `The task got signal ${signal} in its ${ended}. call`, {
+        phase: 'restore',
+        pid: tracee.tid,
+      });
     readProcess(tracee.tid, local.address, [{ address: table, length: this.#words.length * 8 }]);
     const results = this.#calls.map((_, index) => local.view.getBigInt64(index * entrySize + 56, true));
     const failed = this.#calls[ended];
     if (failed !== undefined) {
-      throw syscallError(failed.name, Number(results[ended]), `Cannot ${failed.action}`, { code: 'RESTART_FAILED', phase: 'restore', pid: tracee.tid });
+      throw syscallError(failed.name, Number(results[ended]), `Cannot ${failed.action}`, {
+        code: 'RESTART_FAILED',
+        phase: 'restore',
+        pid: tracee.tid,
+      });
     }
     return results;
   }

@@ -51,9 +51,7 @@ export class Injector implements Disposable {
   /** The result of the call in the task: minus the errno on failure. */
   call(name: SyscallName, parameters: readonly (number | bigint)[]): bigint {
     const { architecture } = this.#tracee;
-    this.#tracee.setRegisters(
-      architecture.syscallAt(this.#final, this.#vdso.room, architecture.syscalls[name], parameters),
-    );
+    this.#tracee.setRegisters(architecture.syscallAt(this.#final, this.#vdso.room, architecture.syscalls[name], parameters));
     this.#tracee.resumeToSyscallStop();
     this.#tracee.resumeToSyscallStop();
     return architecture.result(this.#tracee.getRegisters());

@@ -41,7 +41,9 @@ export interface Settled {
 }
 
 /** In a register (milliseconds), or in the task's memory. */
-type Limit = { readonly unit: 'ms'; readonly register: string } | { readonly unit: 'timespec' | 'timeval'; readonly address: bigint };
+type Limit =
+  | { readonly unit: 'ms'; readonly register: string }
+  | { readonly unit: 'timespec' | 'timeval'; readonly address: bigint };
 
 export interface Circumstances {
   readonly tid: number;
@@ -93,7 +95,11 @@ export function settle(registers: Registers, circumstances: Circumstances): Sett
 }
 
 /** Made again unless a handler runs first: then the call answers EINTR, as it would have. */
-function madeAgain(number: number, { registers, limit }: { registers: Registers; limit?: Limit }, architecture: Architecture): Settled {
+function madeAgain(
+  number: number,
+  { registers, limit }: { registers: Registers; limit?: Limit },
+  architecture: Architecture,
+): Settled {
   const settled = {
     registers: architecture.interrupted(registers, number, ERESTARTNOHAND),
     healing: architecture.callAgain(registers, number),
@@ -146,7 +152,11 @@ function originalNumber(registers: Registers, call: BlockedCall, circumstances: 
   return (call.parameters[0] ?? 0n) < 16n ? syscalls.clock_nanosleep : syscalls.nanosleep; // clock ids are small, addresses are not
 }
 
-function matchingNote(registers: Registers, call: BlockedCall, { architecture, note, now }: Circumstances): SleepNote | undefined {
+function matchingNote(
+  registers: Registers,
+  call: BlockedCall,
+  { architecture, note, now }: Circumstances,
+): SleepNote | undefined {
   const found = decodeNote(note);
   if (found === undefined || found.deadline < now) return undefined;
   const same =
@@ -157,7 +167,12 @@ function matchingNote(registers: Registers, call: BlockedCall, { architecture, n
 }
 
 /** Nanoseconds left; undefined for a call without relative time limit, which is simply made again. */
-function remainingTime(number: number, registers: Registers, call: BlockedCall, circumstances: Circumstances): bigint | undefined {
+function remainingTime(
+  number: number,
+  registers: Registers,
+  call: BlockedCall,
+  circumstances: Circumstances,
+): bigint | undefined {
   const { tid, architecture, now } = circumstances;
   const [first = 0n, second = 0n, third = 0n, fourth = 0n] = call.parameters;
   const elapsed = circumstances.asleep ?? 0n;

@@ -25,7 +25,14 @@ export function encodeNote(sleep: Sleep, registers: Registers, architecture: Arc
   const bytes = new Uint8Array(noteSize);
   const view = new DataView(bytes.buffer);
   const instruction = registers[architecture.instructionPointer] ?? 0n;
-  const values = [magic, BigInt(sleep.number), ...sleep.parameters, instruction, registers[architecture.stackPointer] ?? 0n, now + sleep.remaining];
+  const values = [
+    magic,
+    BigInt(sleep.number),
+    ...sleep.parameters,
+    instruction,
+    registers[architecture.stackPointer] ?? 0n,
+    now + sleep.remaining,
+  ];
   values.forEach((value, index) => view.setBigUint64(index * 8, value, true));
   return bytes;
 }
