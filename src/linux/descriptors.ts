@@ -28,6 +28,11 @@ export class PidFd implements Disposable {
 
 const KCMP_FILE = 0;
 
+/** The order of two open file descriptions of a process: 0 when they are the same, else 1 or 2, as a sort needs it. */
+export function compareDescriptions(pid: number, fd: number, otherFd: number): number {
+  return mustSyscall('kcmp', `Cannot compare descriptors of ${pid}`, pid, pid, KCMP_FILE, fd, otherFd);
+}
+
 /** Whether two descriptors stand for the same open file description. */
 export function sameDescription(pid: number, fd: number, otherPid: number, otherFd: number): boolean {
   return mustSyscall('kcmp', `Cannot compare descriptors of ${pid} and ${otherPid}`, pid, otherPid, KCMP_FILE, fd, otherFd) === 0;

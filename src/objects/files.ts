@@ -1,7 +1,7 @@
 /** The descriptor table: which number stands for which open file. Source: man 2 open, man 2 dup, man 2 kcmp. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { sameDescription } from '../linux/descriptors.ts';
+import { compareDescriptions } from '../linux/descriptors.ts';
 import { readFdInfo } from '../linux/proc/fdinfo.ts';
 import { readFds, readFdStat } from '../linux/proc/fds.ts';
 import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
@@ -39,15 +39,15 @@ const descriptorRecord: RecordKind<Descriptor> = defineKind<Descriptor>({
 export function collectFiles(collection: Collection, kinds: readonly OpenFileKind[]): ImageNode {
   const table = readTable(collection.pid);
   const children: ImageNode[] = [];
-  const described: { file: OpenFile; objref: number }[] = [];
+  const described = new Descriptions(collection.pid);
   for (const file of table) {
-    let objref = described.find((other) => isSame(collection.pid, file, other.file))?.objref;
+    let objref = described.find(file);
     if (objref === undefined) {
       const found = describe(file, table, collection, kinds);
       if (found === undefined) continue;
       children.push(...found.nodes);
       objref = found.objref;
-      described.push({ file, objref });
+      described.add(file, objref);
     }
     children.push(node(descriptorRecord, { fd: file.fd, closeOnExec: isCloseOnExec(file.info), description: objref }));
   }
@@ -63,9 +63,40 @@ function readTable(pid: number): OpenFile[] {
   return table;
 }
 
-/** kcmp is asked only where it can be. */
-function isSame(pid: number, a: OpenFile, b: OpenFile): boolean {
-  return a.stat.ino === b.stat.ino && a.stat.dev === b.stat.dev && a.link === b.link && sameDescription(pid, a.fd, pid, b.fd);
+/** Open files met so far. Those of one inode are kept in the order that kcmp gives, so that a search is short. */
+class Descriptions {
+  readonly #pid: number;
+  readonly #byInode = new Map<string, { fd: number; objref: number }[]>();
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  find(file: OpenFile): number | undefined {
+    const { list, at } = this.#place(file);
+    const found = list[at];
+    return found !== undefined && compareDescriptions(this.#pid, file.fd, found.fd) === 0 ? found.objref : undefined;
+  }
+
+  add(file: OpenFile, objref: number): void {
+    const { list, at } = this.#place(file);
+    list.splice(at, 0, { fd: file.fd, objref });
+  }
+
+  /** The first entry that is not before the file. */
+  #place({ fd, stat }: OpenFile): { list: { fd: number; objref: number }[]; at: number } {
+    const key = `${stat.dev} ${stat.ino}`;
+    const list = this.#byInode.get(key) ?? [];
+    this.#byInode.set(key, list);
+    let low = 0;
+    for (let high = list.length; low < high;) {
+      const middle = (low + high) >> 1;
+      const isBefore = compareDescriptions(this.#pid, list[middle]?.fd ?? fd, fd) === 1;
+      if (isBefore) low = middle + 1;
+      else high = middle;
+    }
+    return { list, at: low };
+  }
 }
 
 function describe(
