@@ -2,10 +2,10 @@
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync, constants } from 'node:fs';
 import { mustSyscall } from './linux/ffi.ts';
 
-/** /run is emptied at boot, as the RFC's counter in the kernel is. STASIS_STATE_DIR names another place. */
+/** /run is emptied at boot, as the RFC's counter in the kernel is. STASIS_STATE_DIR names another place, shared by all users. */
 function stateDirectory(): string {
   const named = process.env['STASIS_STATE_DIR'];
-  if (named !== undefined && named !== '') return named;
+  if (named !== undefined && named !== '') return `${named}/${process.geteuid?.()}`;
   if (process.geteuid?.() === 0) return '/run/stasis';
   const runtime = process.env['XDG_RUNTIME_DIR'];
   return runtime !== undefined && runtime !== '' ? `${runtime}/stasis` : `/dev/shm/stasis-${process.geteuid?.()}`;

@@ -1,8 +1,9 @@
 /** Runs one test file in a process of its own and collects what it reports. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { endLeftovers, markerName } from './leftovers.ts';
 
 export interface TestResult {
@@ -59,7 +60,16 @@ function failure(name: string, details: string): TestResult {
   return { name, outcome: 'failed', reason: '', details };
 }
 
+/** Where the checkpoints of the tests, of whatever user, count: else files would stay behind outside the checkout. */
+function stateDirectory(marker: string): { readonly path: string } & Disposable {
+  const path = fileURLToPath(new URL(`../../build/state-${marker}`, import.meta.url));
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o1777);
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
 async function runProcess(file: string, report: string, run: FileRun): Promise<{ output: string; ending: string }> {
+  using state = stateDirectory(run.marker);
   const flags = [`--import=${tsx}`, `--test-reporter=${reporter}`, `--test-reporter-destination=${report}`];
   const child = spawn(run.node, [...flags, file], {
     // A session of its own: a test that signals its process group must not reach the runner.
@@ -68,6 +78,7 @@ async function runProcess(file: string, report: string, run: FileRun): Promise<{
     env: {
       ...process.env,
       [markerName]: run.marker,
+      STASIS_STATE_DIR: state.path,
       // bin/stasis takes `node` from PATH: that must be the Node under test.
       PATH: `${dirname(run.node)}${delimiter}${process.env['PATH'] ?? ''}`,
     },
