@@ -1,5 +1,6 @@
 /** An image as chunks that arrive one by one, so that reading a large one does not hold up the event loop. */
-import { createReadStream } from 'node:fs';
+import { createReadStream, read } from 'node:fs';
+import { promisify } from 'node:util';
 import { readError } from './descriptor.ts';
 import { StasisError } from './errors.ts';
 import type { Source } from './source.ts';
@@ -32,9 +33,18 @@ export async function* chunksOf(
 }
 
 function opened(source: Source): AsyncIterable<Uint8Array> {
-  return 'fd' in source
-    ? createReadStream('', { fd: source.fd, autoClose: false, highWaterMark: chunkSize })
-    : createReadStream(source.path, { highWaterMark: chunkSize });
+  return 'fd' in source ? readDescriptor(source.fd) : createReadStream(source.path, { highWaterMark: chunkSize });
+}
+
+const readSome = promisify(read);
+
+/** Not a stream: one that is left early closes its descriptor, whatever autoClose says, and this one is the caller's. */
+async function* readDescriptor(fd: number): AsyncGenerator<Uint8Array, void, undefined> {
+  for (;;) {
+    const { bytesRead, buffer } = await readSome(fd, Buffer.allocUnsafe(chunkSize), 0, chunkSize, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 function isStream(source: Source | AsyncIterable<Uint8Array>): source is AsyncIterable<Uint8Array> {
