@@ -68,7 +68,7 @@ console.log(program.pid);
       return /\n/.test(output);
     });
     room.own(Number(output));
-    const [code] = (await Promise.race([once(child, 'exit'), until('the end of the caller', () => false)])) as [number];
+    const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(20_000) })) as [number];
     assert.equal(code, 0);
     assert.equal(engines.length, 1);
     await until('the end of the engine', () => engines.every((pid) => processState(identify(pid)) === undefined));
