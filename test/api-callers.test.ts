@@ -60,6 +60,7 @@ const program = await run(['sleep', '60'], { streams: { output: 'inherit' } });
 console.log(program.pid);
 `;
     const child = caller(room, script);
+    const exit = once(child, 'exit', { signal: AbortSignal.timeout(20_000) });
     let output = '';
     child.stdout?.on('data', (chunk) => (output += String(chunk)));
     let engines: number[] = [];
@@ -68,7 +69,7 @@ console.log(program.pid);
       return /\n/.test(output);
     });
     room.own(Number(output));
-    const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(20_000) })) as [number];
+    const [code] = (await exit) as [number];
     assert.equal(code, 0);
     assert.equal(engines.length, 1);
     await until('the end of the engine', () => engines.every((pid) => processState(identify(pid)) === undefined));
@@ -83,9 +84,10 @@ console.log(program.pid);
       room,
       `import { run } from 'stasis'; console.log(await (await run(['sh', '-c', 'sleep 0.3; exit 5'])).wait());`,
     );
+    const exit = once(child, 'exit');
     const [text] = (await once(child.stdout!, 'data')) as [Buffer];
     assert.equal(String(text), '{ code: 5, signal: null }\n');
-    const { code } = await new Promise<{ code: number | null }>((resolve) => child.once('exit', (code) => resolve({ code })));
+    const [code] = (await exit) as [number];
     assert.equal(code, 0);
   });
 
