@@ -15,6 +15,8 @@ import { node, type Collection, type ImageNode } from './objects/object.ts';
 import { ObjectTable } from './objects/object-table.ts';
 import { collectRefusals, intervalTimers } from './objects/refusals.ts';
 import { openFileKinds, vmaKinds } from './objects/registry.ts';
+import { collectScheduling, scheduling } from './objects/scheduling.ts';
+import { collectSettings, settings } from './objects/settings.ts';
 import { collectSignals, signals } from './objects/signals.ts';
 import { collectTask, executable, task } from './objects/task.ts';
 import { isBlocker, vmaBlocker } from './objects/vma.ts';
@@ -60,6 +62,8 @@ export function collectTree(frozen: Frozen, options: CollectOptions): ImageNode 
     node(signals.record, collectSignals(collection)),
     node(fs.record, collectFs(collection)),
     node(limits.record, collectLimits(collection)),
+    node(settings.record, collectSettings(collection)),
+    node(scheduling.record, collectScheduling(collection)),
     node(credentials.record, collectCredentials(collection)),
     collectFiles(collection, openFileKinds),
   ];

@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'stasis-inspect-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const image = imageOf((writer) => {
-  writer.open(task.record, { pid: 42, comm: 'x', personality: 0, dumpable: 1, nice: 0, stopped: false, systemCalls: false });
+  writer.open(task.record, { pid: 42, comm: 'x', personality: 0, dumpable: 1, stopped: false, systemCalls: false });
   writer.write(file.record, { path: '/bin/x', device: 1n, inode: 2n ** 63n, size: 3n, modified: -1n }, 1);
   writer.write(fs.record, { workingDirectory: '/', umask: 0o22 });
   writer.write({ ...noteKind, tag: 0xfff0, parents: ['task'] }, { text: 'from a newer version' });

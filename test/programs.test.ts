@@ -32,6 +32,7 @@ const subjects: Subject[] = [
   { program: 'signals' },
   { program: 'identity' },
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process
+  { program: 'settings' },
   { program: 'memory', arguments: ['64'] },
 ];
 const takesDirectory = new Set(['mappings', 'files', 'identity']);

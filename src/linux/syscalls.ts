@@ -113,6 +113,13 @@ export const x86_64Numbers = {
   unshare: 272,
   flock: 73,
   setgroups: 116,
+  setfsuid: 122,
+  setfsgid: 123,
+  capset: 126,
+  sched_setattr: 314,
+  sched_getattr: 315,
+  ioprio_set: 251,
+  ioprio_get: 252,
 } as const;
 
 export type SyscallName = keyof typeof x86_64Numbers;

@@ -15,6 +15,8 @@ import { openImage } from './open-image.ts';
 import { openRegular } from './open-regular.ts';
 import { openStream } from './open-stream.ts';
 import { pages } from './pages.ts';
+import { scheduling } from './scheduling.ts';
+import { settings } from './settings.ts';
 import { signals } from './signals.ts';
 import { executable, task } from './task.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
@@ -50,6 +52,8 @@ export const registry: readonly AnyKind[] = [
   signals,
   fs,
   limits,
+  settings,
+  scheduling,
   credentials,
   files,
   ...openFiles,

@@ -1,16 +1,17 @@
 /** The task: what it is called, what it executes, and its plain attributes. Everything else nests inside. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { readPersonality } from '../linux/proc/values.ts';
+import { readComm, readPersonality } from '../linux/proc/values.ts';
 import { assertUnchanged, fileOf } from './file.ts';
 import type { Collection, ObjectKind } from './object.ts';
 
 export interface Task {
   readonly pid: number;
   readonly comm: string;
+  /** The name as it is, where it is not UTF-8. */
+  readonly commBytes?: Uint8Array | undefined;
   readonly personality: number;
   readonly dumpable: number;
-  readonly nice: number;
   /** It was stopped (SIGSTOP, ^Z) and comes back stopped. */
   readonly stopped: boolean;
   /** checkpoint and restart were served to it, under stasis run. */
@@ -26,9 +27,9 @@ const record: RecordKind<Task> = defineKind<Task>({
   schema: s.record({
     pid: s.uint(),
     comm: s.text(64),
+    commBytes: s.optional(s.hex(s.bytes(16))),
     personality: s.hex(s.uint(0xffff_ffff)),
     dumpable: s.uint(2),
-    nice: s.int(),
     stopped: s.bool(),
     systemCalls: s.bool(),
   }),
@@ -39,22 +40,28 @@ const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
 
 export function collectTask(collection: Collection, stopped: boolean, systemCalls: boolean): Task {
-  const { pid, stat, injector } = collection;
+  const { pid, injector } = collection;
+  const name = readComm(pid);
+  const comm = Buffer.from(name).toString();
   return {
     pid,
-    comm: stat.comm,
+    comm,
+    ...(Buffer.from(comm).compare(name) !== 0 && { commBytes: name }),
     personality: readPersonality(pid),
     dumpable: Number(injector.mustCall('prctl', [PR_GET_DUMPABLE, 0, 0, 0, 0])),
-    nice: stat.nice,
     stopped,
     systemCalls,
   };
 }
 
+function zeroTerminated(bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([bytes, Uint8Array.of(0)]);
+}
+
 export const task: ObjectKind<Task> = {
   record,
   title: 'Task',
-  carried: 'Name, personality, dumpable, nice value, stopped state.',
+  carried: 'Name, personality, dumpable, stopped state.',
   refused: 'Threads and children; 32-bit tasks; traced tasks; other namespaces; timers.',
 
   restart(value, rebuild) {
@@ -62,9 +69,8 @@ export const task: ObjectKind<Task> = {
     rebuild.finals.systemCalls = value.systemCalls;
     rebuild.finals.calls.push(() => {
       const { batch } = rebuild;
-      batch.add('set the name', 'prctl', [PR_SET_NAME, batch.text(value.comm), 0, 0, 0]);
+      batch.add('set the name', 'prctl', [PR_SET_NAME, value.commBytes === undefined ? batch.text(value.comm) : batch.data(zeroTerminated(value.commBytes)), 0, 0, 0]);
       batch.add('set the personality', 'personality', [value.personality]);
-      batch.add('set the nice value', 'setpriority', [0, 0, value.nice], { mayFail: true });
       // 2 (readable by root only) is the kernel's own to give
       if (value.dumpable < 2)
         rebuild.finals.lastCalls.push(() => batch.add('set dumpable', 'prctl', [PR_SET_DUMPABLE, value.dumpable, 0, 0, 0]));
