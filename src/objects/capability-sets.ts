@@ -49,7 +49,12 @@ export function collectCapabilities({ status, injector }: Collection): Capabilit
  * Adds the calls that give the task `wanted`, as far as it has the like: it never gets what the restart lacks, nor keeps
  * what the program lacked. `changeIds` stands between, where it loses nothing by it.
  */
-export function restoreCapabilities(wanted: CapabilitySets, status: Status, rebuild: Rebuild, changeIds: (() => void) | undefined): void {
+export function restoreCapabilities(
+  wanted: CapabilitySets,
+  status: Status,
+  rebuild: Rebuild,
+  changeIds: (() => void) | undefined,
+): void {
   const now = setsOf(status, syscall('prctl', PR_GET_SECUREBITS) & ~SECBIT_KEEP_CAPS); // those of this process, which an execve hands on
   const names = ['inheritable', 'permitted', 'effective', 'bounding', 'ambient', 'secureBits'] as const;
   if (changeIds === undefined && names.every((name) => wanted[name] === now[name])) return;
@@ -69,14 +74,18 @@ export function restoreCapabilities(wanted: CapabilitySets, status: Status, rebu
     setCapabilities(rebuild, now.permitted, now.permitted, inheritable);
   }
   prctl('clear the ambient capabilities', PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
-  for (const bit of bitsOf(wanted.ambient & permitted & inheritable)) prctl('raise an ambient capability', PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit);
+  for (const bit of bitsOf(wanted.ambient & permitted & inheritable))
+    prctl('raise an ambient capability', PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit);
   const secureBits = wanted.secureBits & ~SECBIT_KEEP_CAPS;
   if (secureBits !== now.secureBits && mayDrop) prctl('set the secure bits', PR_SET_SECUREBITS, secureBits);
   prctl('keep capabilities or not', PR_SET_KEEPCAPS, wanted.secureBits === secureBits ? 0 : 1);
   setCapabilities(rebuild, wanted.effective & permitted, permitted, inheritable);
-  if ((wanted.permitted & ~now.permitted) !== 0n) rebuild.notes.push('The program had capabilities that its restart lacks; it goes on without them.');
+  if ((wanted.permitted & ~now.permitted) !== 0n)
+    rebuild.notes.push('The program had capabilities that its restart lacks; it goes on without them.');
   if (!mayDrop && (excess !== 0n || secureBits !== now.secureBits)) {
-    rebuild.notes.push('The capability bounding set and the secure bits stay those of the restart: setting them needs CAP_SETPCAP.');
+    rebuild.notes.push(
+      'The capability bounding set and the secure bits stay those of the restart: setting them needs CAP_SETPCAP.',
+    );
   }
 }
 

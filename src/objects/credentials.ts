@@ -20,7 +20,13 @@ const record: RecordKind<CredentialsRecord> = defineKind<CredentialsRecord>({
   tag: 0x34,
   name: 'credentials',
   parents: ['task'],
-  schema: s.record({ uid: s.array(id, 4), gid: s.array(id, 4), groups: s.array(id, 65536), noNewPrivileges: s.bool(), capabilities: s.optional(capabilitySets) }),
+  schema: s.record({
+    uid: s.array(id, 4),
+    gid: s.array(id, 4),
+    groups: s.array(id, 65536),
+    noNewPrivileges: s.bool(),
+    capabilities: s.optional(capabilitySets),
+  }),
 });
 
 function fromStatus({ uid, gid, groups, noNewPrivs }: Status): CredentialsRecord {
@@ -41,7 +47,8 @@ const PR_SET_NO_NEW_PRIVS = 38;
 export const credentials: ObjectKind<CredentialsRecord> = {
   record,
   title: 'Credentials',
-  carried: 'User and group ids, supplementary groups, capabilities, secure bits, no_new_privs; given back where the restarting user may, else reported.',
+  carried:
+    'User and group ids, supplementary groups, capabilities, secure bits, no_new_privs; given back where the restarting user may, else reported.',
   refused: '',
 
   /** Root gives the program its own identity back; anybody else keeps theirs. Privileges are never raised. */

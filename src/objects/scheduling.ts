@@ -43,7 +43,13 @@ function readAttributes(pid: number): Uint8Array {
 
 function readAffinity(pid: number): Uint8Array {
   const memory = LocalMemory.scratch('scheduling', masksSize);
-  const length = mustSyscall('sched_getaffinity', `Cannot ask on which processors ${pid} may run`, pid, masksSize, memory.address);
+  const length = mustSyscall(
+    'sched_getaffinity',
+    `Cannot ask on which processors ${pid} may run`,
+    pid,
+    masksSize,
+    memory.address,
+  );
   return memory.bytes.slice(0, length);
 }
 
@@ -63,7 +69,8 @@ const CAP_SYS_NICE = 1n << 23n;
 export const scheduling: ObjectKind<Scheduling> = {
   record,
   title: 'Scheduling',
-  carried: 'Policy, priority and nice value; processors, where it was bound to some; I/O priority. What needs a privilege that is missing is reported.',
+  carried:
+    'Policy, priority and nice value; processors, where it was bound to some; I/O priority. What needs a privilege that is missing is reported.',
   refused: '',
 
   restart(value, rebuild) {
@@ -78,10 +85,15 @@ export const scheduling: ObjectKind<Scheduling> = {
       const { batch, notes } = rebuild;
       batch.add('set the nice value', 'setpriority', [0, 0, value.nice], { mayFail: true });
       if (!same) batch.add('set the scheduling policy', 'sched_setattr', [0, batch.data(attributes), 0], { mayFail: true });
-      if (!same && !privileged && raised) notes.push('The program may not get back its scheduling policy or nice value: that needs CAP_SYS_NICE.');
-      if (!samePriority) batch.add('set the I/O priority', 'ioprio_set', [IOPRIO_WHO_PROCESS, 0, value.ioPriority], { mayFail: true });
+      if (!same && !privileged && raised)
+        notes.push('The program may not get back its scheduling policy or nice value: that needs CAP_SYS_NICE.');
+      if (!samePriority)
+        batch.add('set the I/O priority', 'ioprio_set', [IOPRIO_WHO_PROCESS, 0, value.ioPriority], { mayFail: true });
       // fails where those processors do not exist
-      if (value.affinity !== undefined) batch.add('set the processors', 'sched_setaffinity', [0, value.affinity.length, batch.data(value.affinity)], { mayFail: true });
+      if (value.affinity !== undefined)
+        batch.add('set the processors', 'sched_setaffinity', [0, value.affinity.length, batch.data(value.affinity)], {
+          mayFail: true,
+        });
     });
   },
 };

@@ -85,11 +85,14 @@ export const settings: ObjectKind<Settings> = {
 };
 
 function writeFiles({ oomScoreAdj, coredumpFilter }: Settings, { tracee: { tid }, notes }: Rebuild): void {
-  if (coredumpFilter !== undefined && readCoredumpFilter(tid) !== coredumpFilter) writeFileSync(`/proc/${tid}/coredump_filter`, String(coredumpFilter));
+  if (coredumpFilter !== undefined && readCoredumpFilter(tid) !== coredumpFilter)
+    writeFileSync(`/proc/${tid}/coredump_filter`, String(coredumpFilter));
   if (readOomScoreAdj(tid) === oomScoreAdj) return;
   try {
     writeFileSync(`/proc/${tid}/oom_score_adj`, String(oomScoreAdj));
   } catch {
-    notes.push(`The OOM score adjustment stays at ${readOomScoreAdj(tid)}: it was ${oomScoreAdj}, and lowering it needs CAP_SYS_RESOURCE.`);
+    notes.push(
+      `The OOM score adjustment stays at ${readOomScoreAdj(tid)}: it was ${oomScoreAdj}, and lowering it needs CAP_SYS_RESOURCE.`,
+    );
   }
 }

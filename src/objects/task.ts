@@ -69,7 +69,13 @@ export const task: ObjectKind<Task> = {
     rebuild.finals.systemCalls = value.systemCalls;
     rebuild.finals.calls.push(() => {
       const { batch } = rebuild;
-      batch.add('set the name', 'prctl', [PR_SET_NAME, value.commBytes === undefined ? batch.text(value.comm) : batch.data(zeroTerminated(value.commBytes)), 0, 0, 0]);
+      batch.add('set the name', 'prctl', [
+        PR_SET_NAME,
+        value.commBytes === undefined ? batch.text(value.comm) : batch.data(zeroTerminated(value.commBytes)),
+        0,
+        0,
+        0,
+      ]);
       batch.add('set the personality', 'personality', [value.personality]);
       // 2 (readable by root only) is the kernel's own to give
       if (value.dumpable < 2)
