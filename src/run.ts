@@ -2,10 +2,11 @@
 import { accessSync, closeSync, constants, readSync, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { x86_64 } from './arch/x86_64.ts';
+import { callerArguments, callerEnvironment } from './caller.ts';
 import { StasisError } from './errors.ts';
 import { LocalMemory, syscall, syscallError } from './linux/ffi.ts';
 import { makePipe } from './linux/descriptors.ts';
-import { closeFrom, environment, SpawnTable, type Streams } from './linux/spawn.ts';
+import { closeFrom, SpawnTable, type Streams } from './linux/spawn.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 
 /** Exit codes of shells: 127 not found, 126 found and not executable. */
@@ -25,13 +26,14 @@ export class CommandError extends StasisError {
 
 /** Executes the command in this process. Returns only by throwing. */
 export function runForeground(command: readonly string[]): never {
-  const [name, ...words] = command;
+  const [name] = command;
   if (name === undefined || name === '') throw new StasisError('USAGE', 'Cannot run: no command was given');
   const path = findProgram(name, process.env['PATH'], '.');
+  const variables = callerEnvironment();
   superviseThisProcess();
   undoNode();
   const table = new SpawnTable(x86_64.code.spawn); // only for its strings
-  const result = syscall('execve', table.text(path), table.texts([name, ...words]), table.texts(environment()));
+  const result = syscall('execve', table.text(path), table.texts(callerArguments(command.length)), table.texts(variables));
   const error = syscallError('execve', result, `Cannot execute ${path}`);
   throw new CommandError(error.message, 126);
 }
@@ -64,13 +66,14 @@ const SIGPIPE = 13;
 const SIGXFSZ = 25;
 
 /**
- * Node ignores SIGPIPE and SIGXFSZ, sets all other signals to their default action, raises the soft limit of open files and marks the
+ * Node ignores SIGPIPE and SIGXFSZ, sets all other signals to their default action, unblocks all, raises the soft limit of open files and marks the
  * descriptors that it inherited close-on-exec; the program shall find what our caller had. bin/stasis notes it in the environment.
  */
 export function undoNode(): void {
-  const { STASIS_NOFILE: files, STASIS_SIGIGN: ignored, STASIS_FDS: inherited = '0 1 2' } = process.env;
+  const { STASIS_NOFILE: files, STASIS_SIGIGN: ignored, STASIS_SIGBLK: blocked, STASIS_FDS: inherited = '0 1 2' } = process.env;
   delete process.env['STASIS_NOFILE'];
   delete process.env['STASIS_SIGIGN'];
+  delete process.env['STASIS_SIGBLK'];
   delete process.env['STASIS_FDS'];
   const memory = LocalMemory.scratch('undo', 4096);
   if (files !== undefined && /^\d+$/.test(files)) {
@@ -80,7 +83,7 @@ export function undoNode(): void {
   }
   const F_SETFD = 2;
   for (const fd of inherited.split(' ')) if (/^\d+$/.test(fd)) syscall('fcntl', Number(fd), F_SETFD, 0);
-  const mask = ignored !== undefined && /^[0-9a-f]{1,16}$/i.test(ignored) ? BigInt(`0x${ignored}`) : 0n;
+  const mask = signalMask(ignored);
   const SIG_IGN = 1n;
   for (let signal = 1; signal <= 64; signal++) {
     const ignore = (mask & (1n << BigInt(signal - 1))) !== 0n;
@@ -89,6 +92,14 @@ export function undoNode(): void {
     memory.view.setBigUint64(0, ignore ? SIG_IGN : 0n, true);
     syscall('rt_sigaction', signal, memory.address, 0, 8);
   }
+  const SIG_SETMASK = 2;
+  memory.view.setBigUint64(0, signalMask(blocked), true);
+  syscall('rt_sigprocmask', SIG_SETMASK, memory.address, 0, 8);
+}
+
+/** As in /proc/PID/status. */
+function signalMask(text: string | undefined): bigint {
+  return text !== undefined && /^[0-9a-f]{1,16}$/i.test(text) ? BigInt(`0x${text}`) : 0n;
 }
 
 export interface BackgroundOptions {

@@ -8,7 +8,7 @@ import { x86_64Numbers, type SyscallName } from './syscalls.ts';
 
 const entrySize = 80;
 const tableSize = 8192;
-const stringsSize = 1 << 20;
+const stringsSize = 8 << 20; // arguments and environment never exceed 6 MiB (man 2 execve); what is not used costs nothing
 const stackSize = 16384;
 const WALL = 0x40000000;
 
@@ -63,12 +63,12 @@ export class SpawnTable {
     return this.#memory.address + BigInt(at);
   }
 
-  text(value: string): bigint {
-    return this.bytes(Buffer.from(`${value}\0`));
+  text(value: string | Uint8Array): bigint {
+    return this.bytes(Buffer.concat([Buffer.from(value), Uint8Array.of(0)]));
   }
 
   /** A null-terminated array of strings. */
-  texts(values: readonly string[]): bigint {
+  texts(values: readonly (string | Uint8Array)[]): bigint {
     const pointers = [...values.map((value) => this.text(value)), 0n];
     return this.bytes(new Uint8Array(BigUint64Array.from(pointers).buffer));
   }
