@@ -6,6 +6,7 @@ import { maxRanges, MemoryFile, writeProcess, type Range } from './linux/process
 import { readFds } from './linux/proc/fds.ts';
 import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
+import { LocalDescriptors } from './objects/local-descriptors.ts';
 import type { Finals, Rebuild, Surroundings } from './objects/object.ts';
 import { PageBuffers } from './objects/pages.ts';
 import { Area, type Batch } from './tracee/batch.ts';
@@ -35,6 +36,7 @@ export class TaskRebuild implements Rebuild, Disposable {
   readonly described: Map<number, unknown> = new Map();
   readonly checkedFiles: Set<string> = new Set();
   readonly notes: string[] = [];
+  readonly locals: LocalDescriptors = new LocalDescriptors();
   readonly finals: Finals = { calls: [], lastCalls: [] };
   /** Where the bytes of pages arrive from the image. */
   readonly buffers: PageBuffers = new PageBuffers();
@@ -59,6 +61,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     tracee.resumeToSyscallStop(); // the exit of execve
     setSignalMask(tracee.tid, allButTrap);
     const inherited = new Set(readFds(tracee.tid).map(({ fd }) => fd));
+    this.locals.inherit(tracee.tid, inherited);
     this.#surroundings = { ...this.#options.surroundings, inherited };
   }
 
@@ -198,6 +201,7 @@ export class TaskRebuild implements Rebuild, Disposable {
   [Symbol.dispose](): void {
     this.#area?.[Symbol.dispose]();
     this.buffers[Symbol.dispose]();
+    this.locals[Symbol.dispose]();
   }
 }
 

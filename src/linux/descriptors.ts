@@ -28,14 +28,21 @@ export class PidFd implements Disposable {
 
 const KCMP_FILE = 0;
 
-/** The order of two open file descriptions of a process: 0 when they are the same, else 1 or 2, as a sort needs it. */
-export function compareDescriptions(pid: number, fd: number, otherFd: number): number {
-  return mustSyscall('kcmp', `Cannot compare descriptors of ${pid}`, pid, pid, KCMP_FILE, fd, otherFd);
+/** A descriptor of some process. */
+export interface Place {
+  readonly pid: number;
+  readonly fd: number;
+}
+
+/** The order of two open file descriptions: 0 when they are the same, else 1 or 2, as a sort needs it. */
+export function compareDescriptions(one: Place, other: Place): number {
+  const action = `Cannot compare descriptors of ${one.pid} and ${other.pid}`;
+  return mustSyscall('kcmp', action, one.pid, other.pid, KCMP_FILE, one.fd, other.fd);
 }
 
 /** Whether two descriptors stand for the same open file description. */
 export function sameDescription(pid: number, fd: number, otherPid: number, otherFd: number): boolean {
-  return mustSyscall('kcmp', `Cannot compare descriptors of ${pid} and ${otherPid}`, pid, otherPid, KCMP_FILE, fd, otherFd) === 0;
+  return compareDescriptions({ pid, fd }, { pid: otherPid, fd: otherFd }) === 0;
 }
 
 /** A pipe, close-on-exec. The end for writing has a number of at least 10, out of the way of those given to helpers. */

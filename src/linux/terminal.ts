@@ -3,8 +3,8 @@ import { statSync } from 'node:fs';
 import { LocalMemory, syscall } from './ffi.ts';
 import { major, minor } from './proc/fds.ts';
 
-export const TCGETS = 0x5401;
-export const TCSETS = 0x5402;
+const TCGETS = 0x5401;
+const TCSETS = 0x5402;
 const termiosSize = 36;
 
 let memory: LocalMemory | undefined;
@@ -13,6 +13,13 @@ let memory: LocalMemory | undefined;
 export function readTerminalSettings(fd: number): Uint8Array | undefined {
   memory ??= LocalMemory.allocate(4096);
   return syscall('ioctl', fd, TCGETS, memory.address) < 0 ? undefined : memory.bytes.slice(0, termiosSize);
+}
+
+/** False when the descriptor is no terminal. */
+export function writeTerminalSettings(fd: number, settings: Uint8Array): boolean {
+  memory ??= LocalMemory.allocate(4096);
+  memory.bytes.set(settings.subarray(0, termiosSize));
+  return syscall('ioctl', fd, TCSETS, memory.address) === 0;
 }
 
 const ptySlaveMajors = { first: 136, last: 143 };

@@ -1,71 +1,176 @@
 /**
- * Builds the descriptor table of a task under restart. Everything happens above the highest number that the program
- * uses: first the descriptors that the task brought along are put aside there, then each open file is opened (low
- * numbers are all free, so an open gives 0) and put aside, then each descriptor gets its number, then what was put
- * aside is closed.
+ * Builds the descriptor table of a task under restart. The open file descriptions are ours (local-descriptors.ts); they
+ * reach the task through a pair of sockets (SCM_RIGHTS). What is received gets the lowest free numbers in order, so when
+ * it is sent in the order of the numbers that it shall have, most of it arrives in its place, and the rest has only to
+ * move upwards, the last one first.
  */
+import { closeSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
+import { cmsghdr, msghdr } from '../linux/abi/socket.ts';
+import { iovec } from '../linux/abi/uio.ts';
+import { PidFd } from '../linux/descriptors.ts';
+import { LocalMemory } from '../linux/ffi.ts';
+import { readLimits } from '../linux/proc/limits.ts';
+import { readProcess } from '../linux/process-memory.ts';
+import { controlSize, maxDescriptors, sendDescriptors } from '../linux/send-descriptors.ts';
 import type { Rebuild } from './object.ts';
 
-const F_DUPFD_CLOEXEC = 1030;
+const AF_UNIX = 1;
+const SOCK_STREAM_CLOEXEC = 0o2000001;
+const MSG_DONTWAIT = 0x40;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 const O_CLOEXEC = 0o2000000;
+const RLIMIT_NOFILE = 7;
 const everything = 0xffff_ffff;
 
-/** Makes one open file and hands the descriptor it has in the task to `place`. */
-export type Opener = (place: (fd: number) => void) => void;
+interface Assignment {
+  readonly fd: number;
+  readonly description: number;
+  readonly closeOnExec: boolean;
+}
 
 export class DescriptorBuilder {
   readonly #rebuild: Rebuild;
-  readonly #openers = new Map<number, Opener>();
-  readonly #assignments: { fd: number; description: number; closeOnExec: boolean }[] = [];
-  #base = 16;
+  readonly #assignments: Assignment[] = [];
+  readonly #numbers = new Map<number, number>();
+  readonly #later: (() => void)[] = [];
 
   constructor(rebuild: Rebuild) {
     this.#rebuild = rebuild;
   }
 
-  begin(highest: number): void {
-    this.#base = Math.max(highest, ...this.#rebuild.surroundings.inherited, 15) + 1;
+  /** `open` makes the open file `objref`, in this process, when it is needed; see LocalDescriptors. */
+  add(objref: number, open: () => number): void {
+    this.#rebuild.locals.add(objref, open);
   }
 
-  add(objref: number, open: Opener): void {
-    this.#openers.set(objref, open);
-  }
-
+  /** Descriptor `fd` of the task is the open file `description`. */
   assign(fd: number, description: number, closeOnExec: boolean): void {
     this.#assignments.push({ fd, description, closeOnExec });
+    if (!this.#numbers.has(description)) this.#numbers.set(description, fd);
   }
 
-  /** Where descriptor `fd` of the restart has been put aside; undefined when it was not open. */
-  inherited(fd: number): number | undefined {
-    return this.#rebuild.surroundings.inherited.has(fd) ? this.#base + fd : undefined;
+  /** What the task must do itself once all its descriptors have their numbers. */
+  after(step: () => void): void {
+    this.#later.push(step);
   }
 
-  /** Adds all the calls. */
+  /** The first number under which the task has the open file `description`. */
+  numberOf(description: number): number | undefined {
+    return this.#numbers.get(description);
+  }
+
+  /** Gives the task its descriptors, and adds the calls that come after. */
   build(): void {
-    const { surroundings } = this.#rebuild;
-    for (const fd of surroundings.inherited) {
-      this.#call('put a descriptor aside', 'fcntl', [fd, F_DUPFD_CLOEXEC, this.#base + fd]);
+    const assignments = this.#assignments.sort((a, b) => a.fd - b.fd);
+    const used = new Set(assignments.map(({ fd }) => fd));
+    if (used.size < assignments.length) throw new StasisError('IMAGE', 'The image gives one descriptor two meanings');
+    const entry = [...numbers(0, 1, used)][0] ?? 0;
+    this.#raiseLimit(Math.max(1, entry, assignments.at(-1)?.fd ?? 0));
+    const socket = this.#connect(entry, assignments.length > 0);
+    const taken = new Set([entry]);
+    try {
+      for (let index = 0; index < assignments.length; index += maxDescriptors)
+        this.#deliver(socket, entry, assignments.slice(index, index + maxDescriptors), taken);
+    } finally {
+      if (socket >= 0) closeSync(socket);
     }
-    this.#call('close the low descriptors', 'close_range', [0, this.#base - 1, 0]);
-    let next = this.#base + Math.max(-1, ...surroundings.inherited) + 1;
-    const places = new Map<number, number>();
-    for (const [objref, open] of this.#openers) {
-      const place = next++;
-      open((fd) => this.#call('put a descriptor aside', 'dup3', [fd, place, O_CLOEXEC]));
-      places.set(objref, place);
-    }
-    for (const { fd, description, closeOnExec } of this.#assignments) {
-      const place = places.get(description);
-      if (place === undefined)
-        throw new StasisError('IMAGE', `Descriptor ${fd} refers to object ${description}, which is no open file`);
-      this.#call(`set up descriptor ${fd}`, 'dup3', [place, fd, closeOnExec ? O_CLOEXEC : 0]);
-    }
-    this.#call('close what was put aside', 'close_range', [this.#base, everything, 0]);
+    if (assignments.length > 0) this.#call('close a socket', 'close', [entry]);
+    for (const step of this.#later) step();
   }
 
-  #call(action: string, name: 'fcntl' | 'dup3' | 'close_range', parameters: readonly number[]): void {
+  /** Closes what the task brought along and gives it one end of a pair of sockets, as `entry`; the other is ours. */
+  #connect(entry: number, needed: boolean): number {
+    const rebuild = this.#rebuild;
+    this.#call('close the first descriptors', 'close_range', [0, everything, 0]);
+    if (!needed) return -1;
+    rebuild.room(1, 64);
+    const pair = rebuild.batch.data(new Uint8Array(8));
+    rebuild.batch.add('make a pair of sockets', 'socketpair', [AF_UNIX, SOCK_STREAM_CLOEXEC, 0, pair]); // 0 and 1
+    rebuild.flush();
+    using task = new PidFd(rebuild.tracee.tid);
+    const socket = task.duplicate(1);
+    if (socket < 0) throw new StasisError('RESTART_FAILED', `Cannot reach the descriptors of ${task.pid}`, { phase: 'restore' });
+    this.#call('close a socket', 'close', [1]);
+    if (entry === 0) return socket;
+    this.#call('put a socket aside', 'dup3', [0, entry, O_CLOEXEC]);
+    this.#call('close a socket', 'close', [0]);
+    return socket;
+  }
+
+  #deliver(socket: number, entry: number, assignments: readonly Assignment[], taken: Set<number>): void {
+    const { batch, locals, tracee } = this.#withRoom(assignments.length);
+    sendDescriptors(
+      socket,
+      assignments.map(({ description }) => locals.get(description)),
+    );
+    const mostly = assignments.filter(({ closeOnExec }) => closeOnExec).length * 2 > assignments.length;
+    const size = controlSize(assignments.length);
+    const control = batch.data(new Uint8Array(size));
+    const vector = batch.data(iovec.make({ iov_base: batch.data(new Uint8Array(1)), iov_len: 1n }));
+    const header = { msg_iov: vector, msg_iovlen: 1n, msg_control: control, msg_controllen: BigInt(size) };
+    const flags = MSG_DONTWAIT | (mostly ? MSG_CMSG_CLOEXEC : 0);
+    batch.add('receive descriptors', 'recvmsg', [entry, batch.data(msghdr.make(header)), flags]);
+    const arrived = [...numbers(0, assignments.length, taken)];
+    for (let index = assignments.length - 1; index >= 0; index--) {
+      const { fd, closeOnExec } = assignments[index] as Assignment;
+      const at = arrived[index] as number;
+      if (at !== fd) {
+        batch.add(`set up descriptor ${fd}`, 'dup3', [at, fd, closeOnExec ? O_CLOEXEC : 0]);
+        batch.add('close a temporary descriptor', 'close', [at]);
+      } else if (closeOnExec !== mostly) {
+        batch.add(`set up descriptor ${fd}`, 'fcntl', [fd, F_SETFD, closeOnExec ? FD_CLOEXEC : 0]);
+      }
+      taken.add(fd);
+    }
+    this.#rebuild.flush();
+    this.#assertArrived(control, size, arrived);
+    for (const { fd, description } of assignments) locals.handedTo(description, { pid: tracee.tid, fd });
+  }
+
+  /** The kernel hands over fewer descriptors, without an error, when the limit of open files is reached. */
+  #assertArrived(control: bigint, size: number, expected: readonly number[]): void {
+    const memory = LocalMemory.scratch('recvmsg', 4096);
+    readProcess(this.#rebuild.tracee.tid, memory.address, [{ address: control, length: size }]);
+    const isComplete = expected.every((fd, index) => memory.view.getInt32(cmsghdr.size + index * 4, true) === fd);
+    if (!isComplete)
+      throw new StasisError('RESTART_FAILED', 'Cannot set up the descriptors: they did not arrive in the task', {
+        phase: 'restore',
+      });
+  }
+
+  /** The image's own limits are set at the end; until then the task has those of whoever restarts. */
+  #raiseLimit(highest: number): void {
+    const limit = readLimits(this.#rebuild.tracee.tid).find(({ resource }) => resource === RLIMIT_NOFILE);
+    if (limit === undefined || BigInt(highest) < limit.soft) return;
+    if (BigInt(highest) >= limit.hard) {
+      const details = { phase: 'restore', hint: `Raise the limit first: ulimit -Hn ${highest + 1}` } as const;
+      throw new StasisError('RESTART_FAILED', `Cannot set up descriptor ${highest}: the limit is ${limit.hard}`, details);
+    }
+    this.#rebuild.room(1, 64);
+    const { batch } = this.#rebuild;
+    const address = batch.data(new Uint8Array(BigUint64Array.of(limit.hard, limit.hard).buffer));
+    batch.add('raise the limit of open files', 'prlimit64', [0, RLIMIT_NOFILE, address, 0]);
+  }
+
+  #withRoom(descriptors: number): Rebuild {
+    this.#rebuild.room(2 * descriptors + 4, 4096);
+    return this.#rebuild;
+  }
+
+  #call(action: string, name: 'close' | 'dup3' | 'close_range', parameters: readonly number[]): void {
     this.#rebuild.room(1);
     this.#rebuild.batch.add(action, name, parameters);
+  }
+}
+
+/** The lowest `count` numbers from `from` that are not in `taken`. */
+function* numbers(from: number, count: number, taken: ReadonlySet<number>): Generator<number> {
+  for (let number = from, found = 0; found < count; number++) {
+    if (taken.has(number)) continue;
+    found++;
+    yield number;
   }
 }

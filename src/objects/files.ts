@@ -1,7 +1,6 @@
 /** The descriptor table: which number stands for which open file. Source: man 2 open, man 2 dup, man 2 kcmp. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { compareDescriptions } from '../linux/descriptors.ts';
 import { readFdInfo } from '../linux/proc/fdinfo.ts';
 import { readFds, readFdStat } from '../linux/proc/fds.ts';
 import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
@@ -39,15 +38,16 @@ const descriptorRecord: RecordKind<Descriptor> = defineKind<Descriptor>({
 export function collectFiles(collection: Collection, kinds: readonly OpenFileKind[]): ImageNode {
   const table = readTable(collection.pid);
   const children: ImageNode[] = [];
-  const described = new Descriptions(collection.pid);
+  const { pid } = collection;
+  const { descriptions } = collection.objects;
   for (const file of table) {
-    let objref = described.find(file);
+    let objref = descriptions.find(pid, file);
     if (objref === undefined) {
       const found = describe(file, table, collection, kinds);
       if (found === undefined) continue;
       children.push(...found.nodes);
       objref = found.objref;
-      described.add(file, objref);
+      descriptions.add(pid, file, objref);
     }
     children.push(node(descriptorRecord, { fd: file.fd, closeOnExec: isCloseOnExec(file.info), description: objref }));
   }
@@ -61,42 +61,6 @@ function readTable(pid: number): OpenFile[] {
     if (stat !== undefined) table.push({ fd, link, stat, info: readFdInfo(pid, fd) });
   }
   return table;
-}
-
-/** Open files met so far. Those of one inode are kept in the order that kcmp gives, so that a search is short. */
-class Descriptions {
-  readonly #pid: number;
-  readonly #byInode = new Map<string, { fd: number; objref: number }[]>();
-
-  constructor(pid: number) {
-    this.#pid = pid;
-  }
-
-  find(file: OpenFile): number | undefined {
-    const { list, at } = this.#place(file);
-    const found = list[at];
-    return found !== undefined && compareDescriptions(this.#pid, file.fd, found.fd) === 0 ? found.objref : undefined;
-  }
-
-  add(file: OpenFile, objref: number): void {
-    const { list, at } = this.#place(file);
-    list.splice(at, 0, { fd: file.fd, objref });
-  }
-
-  /** The first entry that is not before the file. */
-  #place({ fd, stat }: OpenFile): { list: { fd: number; objref: number }[]; at: number } {
-    const key = `${stat.dev} ${stat.ino}`;
-    const list = this.#byInode.get(key) ?? [];
-    this.#byInode.set(key, list);
-    let low = 0;
-    for (let high = list.length; low < high;) {
-      const middle = (low + high) >> 1;
-      const isBefore = compareDescriptions(this.#pid, list[middle]?.fd ?? fd, fd) === 1;
-      if (isBefore) low = middle + 1;
-      else high = middle;
-    }
-    return { list, at: low };
-  }
 }
 
 function describe(
@@ -140,7 +104,6 @@ export const files: ObjectKind<Files> = {
   title: 'Descriptor table',
   carried: 'Numbers, close-on-exec, which descriptors share an open file.',
   refused: 'Every kind of open file that is not listed here.',
-  restart: (value, rebuild) => rebuild.descriptors.begin(value.highest),
 };
 
 export const descriptor: ObjectKind<Descriptor> = {

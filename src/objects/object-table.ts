@@ -1,7 +1,10 @@
 /** Objrefs: from 1, in order of first appearance; an object is described before or with its first user. */
+import { Descriptions } from './descriptions.ts';
 import type { ImageNode } from './object.ts';
 
 export class ObjectTable {
+  /** Open file descriptions, of all processes. */
+  readonly descriptions: Descriptions = new Descriptions();
   readonly #known = new Map<string, number>();
   #next = 1;
 

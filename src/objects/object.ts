@@ -12,6 +12,7 @@ import type { SmapsVma } from '../linux/proc/smaps.ts';
 import type { Area, Batch } from '../tracee/batch.ts';
 import type { PageRuns } from '../linux/pagemap.ts';
 import type { DescriptorBuilder } from './descriptor-builder.ts';
+import type { LocalDescriptors } from './local-descriptors.ts';
 import type { ObjectTable } from './object-table.ts';
 import type { Injector } from '../tracee/injector.ts';
 import type { Tracee } from '../tracee/tracee.ts';
@@ -76,6 +77,8 @@ export interface Rebuild {
   /** The number that the next open in the task will get, while the memory is built. */
   readonly freeFd: number;
   readonly descriptors: DescriptorBuilder;
+  /** The open files of the whole image, as far as they exist in this process. */
+  readonly locals: LocalDescriptors;
   /** Paths of mapped files found unchanged. */
   readonly checkedFiles: Set<string>;
   /** The system call area in the task; throws before the memory is being rebuilt. */

@@ -2,6 +2,7 @@
 import type { Blocker } from '../errors.ts';
 import type { FdInfo } from '../linux/proc/fdinfo.ts';
 import type { FdStat } from '../linux/proc/fds.ts';
+import { localCall, openLocally } from './local-descriptors.ts';
 import type { Collection, ImageNode, Rebuild } from './object.ts';
 
 /** One descriptor of the target, as /proc shows it. */
@@ -32,7 +33,6 @@ export const fileType = {
 const O_ACCMODE = 3;
 const O_CREAT_EXCL_NOCTTY_TRUNC = 0o1700;
 const O_CLOEXEC = 0o2000000;
-export const O_NOCTTY = 0o400;
 
 /** Flags for opening again: what open acted upon once is left out. */
 export function reopenFlags(flags: number): number {
@@ -51,16 +51,13 @@ export function fdBlocker(file: OpenFile, reason: string, remedy: string): Block
   return { object: `fd ${file.fd}`, place: file.link, reason, remedy };
 }
 
-/** Opens a path in the task and puts it aside as the description `objref`. */
+/** The description `objref` is a file opened by its path. */
 export function restartByPath(rebuild: Rebuild, objref: number, path: string, flags: number, offset: bigint | undefined): void {
   const SEEK_SET = 0;
-  const AT_FDCWD = -100;
-  rebuild.descriptors.add(objref, (place) => {
-    rebuild.room(5, path.length * 3 + 64);
-    const { batch } = rebuild;
-    batch.add(`open ${path}`, 'openat', [AT_FDCWD, batch.text(path), reopenFlags(flags) | O_NOCTTY, 0]);
-    if (offset !== undefined && offset > 0n) batch.add(`set the position in ${path}`, 'lseek', [0, offset, SEEK_SET]);
-    place(0);
-    batch.add('close a temporary descriptor', 'close', [0]);
+  rebuild.descriptors.add(objref, () => {
+    const fd = openLocally(path, reopenFlags(flags));
+    if (offset !== undefined && offset > 0n)
+      localCall(`set the position in ${path}`, 'lseek', [fd, BigInt.asIntN(64, offset), SEEK_SET]);
+    return fd;
   });
 }

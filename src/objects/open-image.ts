@@ -2,6 +2,7 @@
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { sameDescription } from '../linux/descriptors.ts';
+import { openLocally } from './local-descriptors.ts';
 import type { OpenFileKind } from './open-file.ts';
 import { node, type ObjectKind } from './object.ts';
 
@@ -27,15 +28,7 @@ export const openImage: ObjectKind<OpenImage> & OpenFileKind = {
   collect: (file, objref) => [node(record, { number: file.fd }, { objref })],
 
   restart(value, rebuild, { objref }) {
-    rebuild.descriptors.add(objref, (place) => {
-      const source = rebuild.descriptors.inherited(value.number);
-      if (source !== undefined) return place(source);
-      const AT_FDCWD = -100;
-      const O_RDWR = 2;
-      rebuild.room(4, 64);
-      rebuild.batch.add('open /dev/null', 'openat', [AT_FDCWD, rebuild.batch.text('/dev/null'), O_RDWR, 0]);
-      place(0);
-      rebuild.batch.add('close a temporary descriptor', 'close', [0]);
-    });
+    const O_RDWR = 2;
+    rebuild.descriptors.add(objref, () => rebuild.locals.duplicateInherited(value.number) ?? openLocally('/dev/null', O_RDWR));
   },
 };

@@ -7,9 +7,11 @@ import { s } from '../image/schema.ts';
 import { closeSync } from 'node:fs';
 import { PidFd, sameDescription } from '../linux/descriptors.ts';
 import { major } from '../linux/proc/fds.ts';
-import { readTerminalSettings, TCSETS } from '../linux/terminal.ts';
+import { syscall } from '../linux/ffi.ts';
+import { readTerminalSettings, writeTerminalSettings } from '../linux/terminal.ts';
 import { accessMode, fdBlocker, fileType, type OpenFile, type OpenFileKind } from './open-file.ts';
-import { node, type Collection, type ObjectKind, type Rebuild } from './object.ts';
+import { openLocally } from './local-descriptors.ts';
+import { node, type Collection, type ObjectKind } from './object.ts';
 
 export interface OpenStream {
   readonly type: 'terminal' | 'pipe' | 'socket';
@@ -32,6 +34,11 @@ const record: RecordKind<OpenStream> = defineKind<OpenStream>({
     settings: s.optional(s.hex(s.bytes(64))),
   }),
 });
+
+const O_RDWR = 2;
+const O_ACCMODE = 3;
+const O_NONBLOCK = 0o4000;
+const F_SETFL = 4;
 
 const ttyMajors = new Set([4, 5, 136, 137, 138, 139, 140, 141, 142, 143]);
 
@@ -82,18 +89,16 @@ export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
   },
 
   restart(value, rebuild, { objref }) {
-    rebuild.descriptors.add(objref, (place) => {
-      const source = rebuild.descriptors.inherited(value.standard);
-      if (source === undefined || (value.standard === 0 && rebuild.surroundings.imageOnStdin))
-        return openSubstitute(value, rebuild, place);
-      if (value.settings !== undefined) restoreSettings(source, value.settings, rebuild);
-      const O_NONBLOCK = 0o4000;
-      const F_SETFL = 4;
-      if ((value.flags & O_NONBLOCK) !== 0) {
-        rebuild.room(1);
-        rebuild.batch.add('set O_NONBLOCK', 'fcntl', [source, F_SETFL, value.flags & ~3], { mayFail: true });
-      }
-      place(source);
+    rebuild.descriptors.add(objref, () => {
+      const takeOver = value.standard !== 0 || !rebuild.surroundings.imageOnStdin;
+      const own = takeOver ? rebuild.locals.duplicateInherited(value.standard) : undefined;
+      const path = (value.type === 'terminal' ? rebuild.surroundings.terminal : undefined) ?? '/dev/null';
+      // As in the RFC: where the image came through this descriptor, a terminal becomes the controlling one, all else /dev/null.
+      const fd = own ?? openLocally(path, O_RDWR);
+      // fails harmlessly where the restart's stream is no terminal
+      if (value.settings !== undefined) writeTerminalSettings(fd, value.settings);
+      if (own !== undefined && (value.flags & O_NONBLOCK) !== 0) syscall('fcntl', fd, F_SETFL, value.flags & ~O_ACCMODE);
+      return fd;
     });
   },
 };
@@ -107,22 +112,4 @@ function settingsOf(pid: number, fd: number): Uint8Array | undefined {
   } finally {
     closeSync(duplicate);
   }
-}
-
-function restoreSettings(fd: number, settings: Uint8Array, rebuild: Rebuild): void {
-  rebuild.room(1, 64);
-  // fails harmlessly where the restart's stream is no terminal
-  rebuild.batch.add('restore the terminal settings', 'ioctl', [fd, TCSETS, rebuild.batch.data(settings)], { mayFail: true });
-}
-
-/** As in the RFC: the image came through this descriptor, so a terminal becomes the controlling one, all else /dev/null. */
-function openSubstitute(value: OpenStream, rebuild: Rebuild, place: (fd: number) => void): void {
-  const AT_FDCWD = -100;
-  const O_RDWR = 2;
-  const path = (value.type === 'terminal' ? rebuild.surroundings.terminal : undefined) ?? '/dev/null';
-  rebuild.room(5, 128);
-  rebuild.batch.add(`open ${path}`, 'openat', [AT_FDCWD, rebuild.batch.text(path), O_RDWR, 0]);
-  if (path !== '/dev/null' && value.settings !== undefined) restoreSettings(0, value.settings, rebuild);
-  place(0);
-  rebuild.batch.add('close a temporary descriptor', 'close', [0]);
 }

@@ -15,6 +15,7 @@ import {
   sock_fprog,
 } from './seccomp.ts';
 import { siginfo, stack_t, kernel_sigaction } from './signal.ts';
+import { cmsghdr, msghdr } from './socket.ts';
 import { termios, winsize } from './termios.ts';
 import { timespec, itimerval } from './time.ts';
 import { iovec } from './uio.ts';
@@ -37,6 +38,8 @@ export const structTables: readonly StructTable<Fields>[] = [
   siginfo,
   stack_t,
   kernel_sigaction,
+  msghdr,
+  cmsghdr,
   termios,
   winsize,
   timespec,
