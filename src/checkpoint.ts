@@ -2,13 +2,13 @@
 import { hostname, release, version as kernelVersion } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
-import { collectTree, type CollectOptions } from './collect.ts';
+import { collectProcesses, type CollectOptions, type TaskNode } from './collect.ts';
 import { cpuFacts } from './cpu-facts.ts';
 import { isNodeError } from './descriptor.ts';
 import { CannotCarryError, StasisError, SyscallError, type Phase } from './errors.ts';
 import { freeze, type Frozen } from './freeze.ts';
 import { HeldImage, holdLimit } from './held-image.ts';
-import { writeTree } from './image-output.ts';
+import { writeTasks } from './image-output.ts';
 import { currentRevision } from './image/framing.ts';
 import type { Head } from './image/head.ts';
 import { ImageWriter } from './image/writer.ts';
@@ -74,8 +74,8 @@ export interface CheckpointResult {
   readonly carried: readonly string[];
 }
 
-/** Where a self-checkpoint differs: the task waits in the system call, and the image goes to its own descriptor. */
-export interface SelfCheckpoint extends Pick<CollectOptions, 'imageFd'> {
+/** Where a self-checkpoint differs: a thread waits in the system call, and the image goes to a descriptor of its own. */
+export interface SelfCheckpoint extends Pick<CollectOptions, 'imageFd' | 'answer'> {
   readonly frozen: Frozen;
   readonly id: number;
 }
@@ -125,15 +125,15 @@ async function freezeAndWrite(
 
   options.onProgress?.({ phase: 'freeze' });
   using frozen = freeze(pid);
-  const tree = collectTree(frozen, { systemCalls: situation.supervised, blockers: situation.blockers });
+  const tasks = collectProcesses(frozen, { systemCalls: situation.supervised, blockers: situation.blockers });
   const collected = performance.now();
   const clock = { started, frozen: frozen.since, collected };
   if (output === undefined) {
     frozen[Symbol.dispose]();
-    return result(id, pid, tree, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
+    return result(id, pid, tasks, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
   }
-  const held = storedBytes(tree) <= holdLimit ? new HeldImage() : undefined;
-  const written = await writeImage(held ?? paced(output), head, tree, pid, options);
+  const held = storedBytes(tasks) <= holdLimit ? new HeldImage() : undefined;
+  const written = await writeImage(held ?? paced(output), head, tasks, options);
   const memory = performance.now();
   if (options.after === 'kill' || options.after === 'stop') {
     if (held !== undefined) output.write(held.parts);
@@ -142,28 +142,28 @@ async function freezeAndWrite(
     target.kill(options.after === 'kill' ? SIGKILL : SIGSTOP);
     frozen[Symbol.dispose]();
     const resumed = performance.now();
-    return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
+    return { ...result(id, pid, tasks, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
   }
   frozen[Symbol.dispose]();
   const resumed = performance.now();
   if (held !== undefined) output.write(held.parts);
   output.commit();
-  return { ...result(id, pid, tree, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
+  return { ...result(id, pid, tasks, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
 }
 
 /** For the system call: the task is frozen already, and is released by the caller with the answer. */
 export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Promise<CheckpointResult> {
-  const { frozen, id, imageFd } = self;
-  const pid = frozen.tracee.tid;
+  const { frozen, id, imageFd, answer } = self;
+  const { pid } = frozen.root;
   const head = makeHead(pid, id);
-  const tree = collectTree(frozen, { systemCalls: true, imageFd, answer: 0, blockers: [] });
+  const tasks = collectProcesses(frozen, { systemCalls: true, imageFd, answer, blockers: [] });
   const collected = performance.now();
-  const written = await writeImage(paced(output), head, tree, pid, {});
+  const written = await writeImage(paced(output), head, tasks, {});
   const memory = performance.now();
   return result(
     id,
     pid,
-    tree,
+    tasks,
     written.totals,
     written.pages,
     { started: frozen.since, frozen: frozen.since, collected, memory },
@@ -216,20 +216,14 @@ const SIGSTOP = 19;
 
 const turnEvery = 20; // milliseconds
 
-async function writeImage(
-  sink: PacedSink,
-  head: Head,
-  tree: ImageNode,
-  pid: number,
-  options: CheckpointOptions,
-): Promise<Written> {
+async function writeImage(sink: PacedSink, head: Head, tasks: readonly TaskNode[], options: CheckpointOptions): Promise<Written> {
   using buffers = new PageBuffers();
   const writer = new ImageWriter(sink, head);
   const progress = { pages: 0, bytes: 0 };
-  const total = storedBytes(tree);
+  const total = storedBytes(tasks);
   let last = performance.now();
   try {
-    for (const _ of writeTree(writer, tree, { pid, buffers }, progress)) {
+    for (const _ of writeTasks(writer, tasks, buffers, progress)) {
       await sink.settled();
       if (performance.now() - last < turnEvery) continue;
       options.onProgress?.({ phase: 'memory', bytes: progress.bytes, total });
@@ -252,9 +246,10 @@ async function writeImage(
   }
 }
 
-function storedBytes(tree: ImageNode): number {
-  const own = (tree.pages ?? []).reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0) * pageSize;
-  return (tree.children ?? []).reduce((sum, child) => sum + storedBytes(child), own);
+function storedBytes(nodes: readonly ImageNode[]): number {
+  const pagesOf = ({ pages = [] }: ImageNode): number =>
+    pages.reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0);
+  return nodes.reduce((sum, entry) => sum + pagesOf(entry) * pageSize + storedBytes(entry.children ?? []), 0);
 }
 
 function pathOf(output: OpenSink): { path?: string } {
@@ -271,7 +266,7 @@ interface Clock {
 function result(
   id: number,
   pid: number,
-  tree: ImageNode,
+  tasks: readonly ImageNode[],
   totals: Written['totals'],
   pages: number,
   clock: Clock,
@@ -284,7 +279,7 @@ function result(
     carried.add(entry.record.name);
     entry.children?.forEach(visit);
   };
-  visit(tree);
+  tasks.forEach(visit);
   return {
     id,
     pid,

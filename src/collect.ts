@@ -1,9 +1,9 @@
-/** The state of one stopped task as the records of an image, nested as the RFC nests them. */
+/** The state of stopped processes as the records of an image, nested as the RFC nests them. */
 import { CannotCarryError, type Blocker } from './errors.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { ownPages, runsWithin } from './linux/pagemap.ts';
 import { readExe } from './linux/proc/links.ts';
-import type { Frozen } from './freeze.ts';
+import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
 import { collectCpu, cpuX86_64 } from './objects/cpu-x86_64.ts';
 import { collectCredentials, credentials } from './objects/credentials.ts';
 import { identify, referToFile } from './objects/file.ts';
@@ -11,7 +11,7 @@ import { collectFiles } from './objects/files.ts';
 import { collectFs, fs } from './objects/fs.ts';
 import { collectLimits, limits } from './objects/limits.ts';
 import { collectMm, isTimeMapping, largestHole, mm } from './objects/mm.ts';
-import { node, type Collection, type ImageNode } from './objects/object.ts';
+import { node, type Collection, type ImageNode, type ThreadCollection } from './objects/object.ts';
 import { ObjectTable } from './objects/object-table.ts';
 import { collectRefusals, intervalTimers } from './objects/refusals.ts';
 import { openFileKinds, vmaKinds } from './objects/registry.ts';
@@ -19,6 +19,7 @@ import { collectScheduling, scheduling } from './objects/scheduling.ts';
 import { collectSettings, settings } from './objects/settings.ts';
 import { collectSignals, signals } from './objects/signals.ts';
 import { collectTask, executable, task } from './objects/task.ts';
+import { collectThread, thread } from './objects/thread.ts';
 import { isBlocker, vmaBlocker } from './objects/vma.ts';
 import { Injector } from './tracee/injector.ts';
 import { encodeNote } from './tracee/sleep-note.ts';
@@ -28,50 +29,68 @@ export interface CollectOptions {
   readonly imageFd?: number | undefined;
   /** checkpoint and restart are served to the task. */
   readonly systemCalls: boolean;
-  /** What the system call in which the task waits answers in the restarted program. */
-  readonly answer?: number | undefined;
+  /** The thread that waits in the system call, and what that answers in the restarted program. */
+  readonly answer?: { readonly tid: number; readonly value: number } | undefined;
   readonly blockers: readonly Blocker[];
 }
 
-/** The task's record with everything inside. Throws CannotCarryError with all blockers. The task is as before. */
-export function collectTree(frozen: Frozen, options: CollectOptions): ImageNode {
-  const { tracee, status, stat, vmas, vdso, settled } = frozen;
-  const pid = tracee.tid;
-  const blockers = [...options.blockers, ...collectRefusals(pid, status)];
+/** The record of a process, and where the pages in it are to be read. */
+export interface TaskNode extends ImageNode {
+  readonly pid: number;
+}
+
+/** The records of all processes, each with everything inside. Throws CannotCarryError with all blockers. They are as before. */
+export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskNode[] {
+  const blockers = [...options.blockers];
   const objects = new ObjectTable();
-  const hole = largestHole(vmas);
-  using injector = new Injector(tracee, vdso, settled.healing, hole.start);
-  const collection: Collection = {
-    pid,
-    tracee,
-    status,
-    stat,
-    vmas,
-    vdso,
-    registers: settled.registers,
-    injector,
-    blockers,
-    objects,
-    imageFd: options.imageFd, // prettier-ignore
-  };
+  const nodes = frozen.processes.map((process) => ({
+    ...collectProcess(process, objects, blockers, options),
+    pid: process.pid,
+  }));
+  if (blockers.length > 0) throw new CannotCarryError(frozen.root.pid, blockers);
+  return nodes;
+}
+
+function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: Blocker[], options: CollectOptions): ImageNode {
+  const { pid, leader, followers, vmas, vdso } = frozen;
+  const { tracee, status, stat } = leader;
+  blockers.push(...collectRefusals(pid, status));
+  const hole = largestHole(vmas).start;
+  const injectorFor = (thread: FrozenThread): Injector => new Injector(thread.tracee, vdso, thread.settled.healing, hole);
+  using injector = injectorFor(leader);
+  const { imageFd } = options;
+  const collection: Collection = { pid, tracee, status, stat, vmas, vdso, injector, blockers, objects, imageFd };
   blockers.push(...intervalTimers(injector));
   const children = [
     ...executableNodes(collection),
     node(mm.record, collectMm(collection), { children: mappingNodes(collection) }),
-    node(cpuX86_64.record, collectCpu(collection, settled.sleep, options.answer)),
     node(signals.record, collectSignals(collection)),
     node(fs.record, collectFs(collection)),
     node(limits.record, collectLimits(collection)),
     node(settings.record, collectSettings(collection)),
+    collectFiles(collection, openFileKinds),
+    threadNode(leader, injector, collection, options),
+  ];
+  const value = collectTask(collection, frozen.groupStop, options.systemCalls);
+  const { sleep } = leader.settled;
+  if (sleep !== undefined) injector.writeNote(encodeNote(sleep, leader.settled.registers, x86_64, process.hrtime.bigint()));
+  injector[Symbol.dispose](); // the room of the vdso holds the healing code of one thread at a time
+  for (const follower of followers) {
+    using own = injectorFor(follower);
+    children.push(threadNode(follower, own, collection, options));
+  }
+  return node(task.record, value, { children });
+}
+
+function threadNode(frozen: FrozenThread, injector: Injector, process: Collection, { answer }: CollectOptions): ImageNode {
+  const { tracee, status, stat, settled } = frozen;
+  const collection: ThreadCollection = { tid: tracee.tid, tracee, status, stat, settled, injector, process };
+  const children = [
+    node(cpuX86_64.record, collectCpu(collection, answer?.tid === tracee.tid ? answer.value : undefined)),
     node(scheduling.record, collectScheduling(collection)),
     node(credentials.record, collectCredentials(collection)),
-    collectFiles(collection, openFileKinds),
   ];
-  const root = node(task.record, collectTask(collection, frozen.groupStop, options.systemCalls), { children });
-  if (settled.sleep !== undefined)
-    injector.writeNote(encodeNote(settled.sleep, settled.registers, x86_64, process.hrtime.bigint()));
-  if (blockers.length > 0) throw new CannotCarryError(pid, blockers);
-  return root;
+  return node(thread.record, collectThread(collection), { children });
 }
 
 function executableNodes({ pid, objects, blockers }: Collection): ImageNode[] {

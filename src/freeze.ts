@@ -1,9 +1,10 @@
-/** Stopping a task, and finding out in what state it was. */
+/** Stopping processes with all their threads, and finding out in what state they were. */
 import { CannotCarryError, StasisError, type Blocker } from './errors.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
 import { readStat, type Stat } from './linux/proc/stat.ts';
 import { readStatus, type Status } from './linux/proc/status.ts';
+import { readTasks } from './linux/proc/tasks.ts';
 import { getRseqConfiguration, PTRACE } from './linux/ptrace.ts';
 import { errno, restartErrno } from './linux/errno.ts';
 import { LocalMemory } from './linux/ffi.ts';
@@ -11,21 +12,37 @@ import { readProcess } from './linux/process-memory.ts';
 import type { Registers } from './arch/architecture.ts';
 import { compensate, settle, type Settled } from './tracee/interrupted-call.ts';
 import { sleepStart } from './tracee/sleep-start.ts';
-import { Tracee } from './tracee/tracee.ts';
+import { saysVanished, Tracee } from './tracee/tracee.ts';
 import { noteOffset, readVdso, roomSize, type Vdso } from './tracee/vdso.ts';
 
-/** A stopped task. Disposing lets it go on where it was, its time limits unaffected by the stop. */
-export interface Frozen extends Disposable {
+/** One stopped thread. */
+export interface FrozenThread {
   readonly tracee: Tracee;
-  readonly groupStop: boolean;
   readonly status: Status;
   readonly stat: Stat;
-  readonly vmas: readonly SmapsVma[];
-  readonly vdso: Vdso;
   /** As found. */
   readonly registers: Registers;
   /** As it goes on. */
   readonly settled: Settled;
+}
+
+/** A process all of whose threads are stopped. */
+export interface FrozenProcess {
+  readonly pid: number;
+  readonly leader: FrozenThread;
+  /** The other threads. */
+  readonly followers: readonly FrozenThread[];
+  readonly groupStop: boolean;
+  readonly vmas: readonly SmapsVma[];
+  readonly vdso: Vdso;
+}
+
+/** What is stopped. Disposing lets it go on where it was, its time limits unaffected by the stop. */
+export interface Frozen extends Disposable {
+  /** Parents before their children. */
+  readonly processes: readonly FrozenProcess[];
+  /** The process that was asked for. */
+  readonly root: FrozenProcess;
   /** performance.now() at the moment it was asked to stop. */
   readonly since: number;
 }
@@ -37,45 +54,127 @@ const thirtyTwoBit: Blocker = {
   remedy: 'Use a 64-bit build of the program',
 };
 
+/** A thread from the moment it was asked to stop. */
+interface Stopped {
+  readonly tracee: Tracee;
+  readonly asleepSince: bigint | undefined;
+  groupStop: boolean;
+  /** CLOCK_MONOTONIC, nanoseconds. */
+  at: bigint;
+}
+
 export function freeze(pid: number): Frozen {
-  const asleepSince = sleepStart(pid);
-  const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: false });
+  const stopping = new Stopping();
   try {
-    const since = performance.now();
-    const { groupStop } = tracee.interrupt();
-    const stopped = process.hrtime.bigint();
-    let registers = tracee.getRegisters();
-    if (!x86_64.isNative(registers)) throw new CannotCarryError(pid, [thirtyTwoBit]);
-    const vmas = readSmaps(pid);
-    const vdso = readVdso(pid, vmas);
-    registers = leaveHealing(tracee, vdso, registers);
-    const status = readStatus(pid);
-    const settled = settle(outsideCriticalSection(tracee, registers), {
-      tid: pid,
-      architecture: x86_64,
-      asleep: asleepSince === undefined ? undefined : stopped - asleepSince,
-      signalPending: ((status.sigPnd | status.shdPnd) & ~status.sigBlk) !== 0n,
-      note: vdso.bytes.subarray(vdso.bytes.length - roomSize + noteOffset),
-      now: stopped,
-    });
-    const release = (): void => {
-      if (!tracee.attached) return;
-      try {
-        tracee.leaveWith(compensate(pid, settled, BigInt(Math.round((performance.now() - since) * 1e6))));
-      } catch (error) {
-        if (!(error instanceof StasisError)) throw error; // else it has ended
-      } finally {
-        tracee.detach();
-      }
-    };
-    return { tracee, groupStop, status, stat: readStat(pid), vmas, vdso, registers, settled, since, [Symbol.dispose]: release };
+    stopping.stopProcess(pid);
+    const since = stopping.since ?? performance.now();
+    const root = describeProcess(pid, stopping.threadsOf(pid));
+    const processes = [root];
+    return { processes, root, since, [Symbol.dispose]: () => release(processes, since) };
   } catch (error) {
-    letGo(tracee);
+    stopping.letGo();
     throw error;
   }
 }
 
-/** Before anything is known of the task: no call of it may answer EINTR for our stop. */
+/** All threads that were asked to stop so far. */
+class Stopping {
+  readonly #threads = new Map<number, Map<number, Stopped>>();
+  since: number | undefined;
+
+  /** Threads that were made or that ended while others were being stopped are found by looking again. */
+  stopProcess(pid: number): void {
+    const threads = new Map<number, Stopped>();
+    this.#threads.set(pid, threads);
+    for (;;) {
+      const news = readTasks(pid).filter((tid) => !threads.has(tid));
+      if (news.length === 0) return;
+      const seized: Stopped[] = [];
+      for (const tid of news) {
+        const asleepSince = sleepStart(tid);
+        const tracee = seizeIfAlive(tid, tid === pid);
+        if (tracee === undefined) continue;
+        const stopped: Stopped = { tracee, asleepSince, groupStop: false, at: 0n };
+        threads.set(tid, stopped);
+        seized.push(stopped);
+      }
+      if (seized.length === 0) return; // those that were listed have ended
+      this.since ??= performance.now();
+      for (const { tracee } of seized) tracee.requestStop();
+      for (const stopped of seized) {
+        try {
+          stopped.groupStop = stopped.tracee.awaitStop().groupStop;
+          stopped.at = process.hrtime.bigint();
+        } catch (error) {
+          if (stopped.tracee.tid === pid || !saysVanished(error)) throw error;
+          threads.delete(stopped.tracee.tid); // it ended before it stopped
+        }
+      }
+    }
+  }
+
+  threadsOf(pid: number): Stopped[] {
+    return [...(this.#threads.get(pid)?.values() ?? [])];
+  }
+
+  /** Before anything is known of the threads: no call of theirs may answer EINTR for our stop. */
+  letGo(): void {
+    for (const threads of this.#threads.values()) for (const { tracee } of threads.values()) letGo(tracee);
+  }
+}
+
+function seizeIfAlive(tid: number, leader: boolean): Tracee | undefined {
+  try {
+    return Tracee.seize(tid, x86_64, { killOnOurDeath: false });
+  } catch (error) {
+    if (leader || !saysVanished(error)) throw error;
+    return undefined;
+  }
+}
+
+function describeProcess(pid: number, stopped: readonly Stopped[]): FrozenProcess {
+  for (const { tracee } of stopped) if (!x86_64.isNative(tracee.getRegisters())) throw new CannotCarryError(pid, [thirtyTwoBit]);
+  const vmas = readSmaps(pid);
+  const vdso = readVdso(pid, vmas);
+  const threads = stopped.map((thread) => describeThread(thread, vdso));
+  const [leader, ...followers] = [
+    ...threads.filter(({ tracee }) => tracee.tid === pid),
+    ...threads.filter(({ tracee }) => tracee.tid !== pid),
+  ];
+  if (leader === undefined) throw new StasisError('VANISHED', `Process ${pid} has no threads`, { pid });
+  return { pid, leader, followers, groupStop: stopped.some(({ groupStop }) => groupStop), vmas, vdso };
+}
+
+function describeThread({ tracee, asleepSince, at }: Stopped, vdso: Vdso): FrozenThread {
+  const { tid } = tracee;
+  const registers = leaveHealing(tracee, vdso, tracee.getRegisters());
+  const status = readStatus(tid);
+  const settled = settle(outsideCriticalSection(tracee, registers), {
+    tid,
+    architecture: x86_64,
+    asleep: asleepSince === undefined ? undefined : at - asleepSince,
+    signalPending: ((status.sigPnd | status.shdPnd) & ~status.sigBlk) !== 0n,
+    note: vdso.bytes.subarray(vdso.bytes.length - roomSize + noteOffset),
+    now: at,
+  });
+  return { tracee, status, stat: readStat(tid), registers, settled };
+}
+
+function release(processes: readonly FrozenProcess[], since: number): void {
+  for (const { leader, followers } of processes) for (const thread of [leader, ...followers]) releaseThread(thread, since);
+}
+
+function releaseThread({ tracee, settled }: FrozenThread, since: number): void {
+  if (!tracee.attached) return;
+  try {
+    tracee.leaveWith(compensate(tracee.tid, settled, BigInt(Math.round((performance.now() - since) * 1e6))));
+  } catch (error) {
+    if (!(error instanceof StasisError)) throw error; // else it has ended
+  } finally {
+    tracee.detach();
+  }
+}
+
 function letGo(tracee: Tracee): void {
   if (!tracee.attached) return;
   try {
@@ -83,6 +182,8 @@ function letGo(tracee: Tracee): void {
     const call = x86_64.isNative(registers) ? x86_64.blockedCall(registers) : undefined;
     if (call?.result === -errno.EINTR)
       tracee.setRegisters(x86_64.interrupted(registers, call.number, -restartErrno.ERESTARTNOHAND));
+  } catch (error) {
+    if (!saysVanished(error)) throw error;
   } finally {
     tracee.detach();
   }

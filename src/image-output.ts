@@ -1,5 +1,6 @@
-/** Writes the records of a collected task, with the pages of the task where they belong. */
+/** Writes the records of collected tasks, with their pages where they belong. */
 import { crc32 } from 'node:zlib';
+import type { TaskNode } from './collect.ts';
 import type { ImageWriter } from './image/writer.ts';
 import type { LocalMemory } from './linux/ffi.ts';
 import { maxRanges, readTraced, type Range } from './linux/process-memory.ts';
@@ -14,16 +15,25 @@ export interface OutputProgress {
 }
 
 /** The process whose pages are written, and where they pass through. */
-export interface PageInput {
+interface PageInput {
   readonly pid: number;
   readonly buffers: PageBuffers;
 }
 
 /**
- * Writes the tree. Yields before each record of pages: there the record before it must have left its buffer, and the
+ * Writes the records. Yields before each record of pages: there the record before it must have left its buffer, and the
  * caller can look up from its work.
  */
-export function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInput, progress: OutputProgress): Generator<void> {
+export function* writeTasks(
+  writer: ImageWriter,
+  tasks: readonly TaskNode[],
+  buffers: PageBuffers,
+  progress: OutputProgress,
+): Generator<void> {
+  for (const task of tasks) yield* writeTree(writer, task, { pid: task.pid, buffers }, progress);
+}
+
+function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInput, progress: OutputProgress): Generator<void> {
   if (root.children === undefined) {
     writer.write(root.record, root.value, root.objref);
     return;

@@ -1,28 +1,21 @@
-/** A task under restart: the calls that the records ask for, gathered and run in it, until it is whole. */
+/** A process under restart: the calls that the records ask for, gathered and run in it, until it is whole. */
 import { x86_64 } from './arch/x86_64.ts';
+import type { Registers } from './arch/architecture.ts';
 import { StasisError } from './errors.ts';
 import { syscall } from './linux/ffi.ts';
 import { maxRanges, MemoryFile, writeProcess, type Range } from './linux/process-memory.ts';
 import { readFds } from './linux/proc/fds.ts';
 import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
-import { LocalDescriptors } from './objects/local-descriptors.ts';
-import type { Finals, Rebuild, Surroundings } from './objects/object.ts';
-import { PageBuffers } from './objects/pages.ts';
+import type { LocalDescriptors } from './objects/local-descriptors.ts';
+import type { Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
+import type { ImageRebuild } from './rebuild-image.ts';
 import { Area, type Batch } from './tracee/batch.ts';
-import type { Tracee } from './tracee/tracee.ts';
+import { saysVanished, Tracee } from './tracee/tracee.ts';
 import { findSyscallInstruction, noteOffset, type Vdso } from './tracee/vdso.ts';
 
 /** How a restart gets the task that becomes the program: stopped at the execve of `path`, before its first instruction. */
 export type Birth = (path: string, systemCalls: boolean) => Tracee;
-
-export interface RebuildOptions {
-  readonly birth: Birth;
-  readonly acceptChangedFiles: boolean;
-  readonly surroundings: Omit<Surroundings, 'inherited'>;
-  /** The task is not ours to remove (yet) when the restart fails. */
-  readonly keepOnFailure?: () => boolean;
-}
 
 /** Since Linux 5.14; where it is missing the pages come one by one, as they are written. Source: man 2 madvise. */
 const MADV_POPULATE_WRITE = 23;
@@ -31,17 +24,20 @@ const worthPopulating = 16 * 4096;
 
 const allButTrap = 0xffff_ffff_ffff_ffefn; // SIGTRAP ends our batches
 
+/** A thread under restart, with the steps that make it whole. */
+interface ThreadRebuild extends ThreadFinals {
+  readonly tracee: Tracee;
+}
+
 export class TaskRebuild implements Rebuild, Disposable {
-  readonly acceptChangedFiles: boolean;
-  readonly described: Map<number, unknown> = new Map();
-  readonly checkedFiles: Set<string> = new Set();
-  readonly notes: string[] = [];
-  readonly locals: LocalDescriptors = new LocalDescriptors();
+  readonly image: ImageRebuild;
   readonly finals: Finals = { calls: [], lastCalls: [] };
-  /** Where the bytes of pages arrive from the image. */
-  readonly buffers: PageBuffers = new PageBuffers();
-  readonly #options: RebuildOptions;
-  #tracee: Tracee | undefined;
+  readonly #birth: Birth;
+  #leader: ThreadRebuild | undefined;
+  readonly #followers: ThreadRebuild[] = [];
+  /** The thread whose record is open. */
+  #thread: ThreadRebuild | undefined;
+  /** The working area, as the thread that is being worked on uses it. */
   #area: Area | undefined;
   #batch: Batch | undefined;
   #arriving: { readonly batch: Batch; readonly ranges: readonly Range[]; readonly from: bigint } | undefined;
@@ -50,23 +46,75 @@ export class TaskRebuild implements Rebuild, Disposable {
   #instruction = 0n;
   #noteAt = 0n;
 
-  constructor(options: RebuildOptions) {
-    this.#options = options;
-    this.acceptChangedFiles = options.acceptChangedFiles;
+  constructor(image: ImageRebuild, birth: Birth) {
+    this.image = image;
+    this.#birth = birth;
+  }
+
+  get acceptChangedFiles(): boolean {
+    return this.image.options.acceptChangedFiles;
+  }
+
+  get described(): Map<number, unknown> {
+    return this.image.described;
+  }
+
+  get checkedFiles(): Set<string> {
+    return this.image.checkedFiles;
+  }
+
+  get locals(): LocalDescriptors {
+    return this.image.locals;
+  }
+
+  get notes(): string[] {
+    return this.image.notes;
   }
 
   execute(path: string): void {
-    const tracee = this.#options.birth(path, this.finals.systemCalls === true);
-    this.#tracee = tracee;
+    const tracee = this.#birth(path, this.finals.systemCalls === true);
+    this.#leader = { tracee, formerTid: this.finals.pid ?? early('the task'), calls: [] };
     tracee.resumeToSyscallStop(); // the exit of execve
     setSignalMask(tracee.tid, allButTrap);
     const inherited = new Set(readFds(tracee.tid).map(({ fd }) => fd));
     this.locals.inherit(tracee.tid, inherited);
-    this.#surroundings = { ...this.#options.surroundings, inherited };
+    this.#surroundings = { ...this.image.options.surroundings, inherited };
+  }
+
+  get leader(): Tracee {
+    return (this.#leader ?? early('the executable')).tracee;
   }
 
   get tracee(): Tracee {
-    return this.#tracee ?? early('the executable');
+    return this.#area?.tracee ?? this.leader;
+  }
+
+  get thread(): ThreadFinals {
+    return this.#thread ?? early('the thread');
+  }
+
+  beginThread(tid: number): void {
+    const leader = this.#leader ?? early('the executable');
+    if (tid === this.finals.pid) {
+      this.#thread = leader;
+      return;
+    }
+    this.flush();
+    this.#thread = { tracee: this.#cloneThread(), formerTid: tid, calls: [] };
+    this.#followers.push(this.#thread);
+  }
+
+  /** A new thread, stopped before its first instruction; it is traced from its begin, and its maker notices nothing. */
+  #cloneThread(): Tracee {
+    const CLONE_VM_FS_FILES_SIGHAND_THREAD_SYSVSEM = 0x50f00;
+    const CLONE_PTRACE = 0x2000;
+    const { batch } = this;
+    const index = batch.add('make a thread', 'clone', [CLONE_VM_FS_FILES_SIGHAND_THREAD_SYSVSEM | CLONE_PTRACE, 0, 0, 0, 0]);
+    const tid = Number(this.flush()[index]);
+    const tracee = Tracee.born(tid, this.leader.architecture);
+    tracee.awaitStop();
+    setSignalMask(tid, allButTrap);
+    return tracee;
   }
 
   get area(): Area {
@@ -106,9 +154,9 @@ export class TaskRebuild implements Rebuild, Disposable {
         batch.add('populate memory', 'madvise', [address, length, MADV_POPULATE_WRITE], { mayFail: true });
     }
     this.#batch = undefined;
-    const local = this.buffers.next;
+    const local = this.image.buffers.next;
     if (data.buffer !== local.bytes.buffer) local.bytes.set(data); // else the reader put it there
-    this.buffers.advance();
+    this.image.buffers.advance();
     if (batch.size > 0) batch.start();
     this.#arriving = { batch, ranges, from: local.address };
   }
@@ -134,7 +182,7 @@ export class TaskRebuild implements Rebuild, Disposable {
   makeArea(vdso: Vdso, hole: bigint): Area {
     this.#instruction = findSyscallInstruction(vdso, x86_64.syscallInstruction);
     this.#noteAt = vdso.room + BigInt(noteOffset);
-    this.#area = new Area(this.tracee, this.#instruction, hole);
+    this.#area = Area.make(this.tracee, this.#instruction, hole);
     return this.#area;
   }
 
@@ -149,42 +197,75 @@ export class TaskRebuild implements Rebuild, Disposable {
     memory.write(this.#noteAt, note);
   }
 
-  /** Everything has been read: gives the task the rest of its past and lets it go. */
-  finish(): void {
+  /** Everything has been read: gives the process its boundaries and descriptors. */
+  equip(): void {
     const { finals } = this;
-    if (finals.boundaries === undefined || finals.registers === undefined)
+    if (finals.boundaries === undefined || this.#leader?.registers === undefined)
       throw new StasisError('IMAGE', 'The image holds no whole task');
     this.room(1, 8192);
     finals.boundaries();
     this.descriptors.build();
+    this.flush();
+  }
+
+  /** Makes the calls that give the process and its threads the rest of their past. */
+  complete(): void {
+    const { finals } = this;
     for (const step of finals.calls) step();
+    for (const thread of this.#threads) this.#runAs(thread, thread.calls);
     this.room(finals.lastCalls.length);
     for (const step of finals.lastCalls) step();
     this.flush();
-    finals.registers();
-    if (finals.stopped === true) syscall('kill', this.tracee.tid, 19);
-    this.tracee.detach();
+    for (const thread of this.#threads) if (thread.fallAsleep !== undefined) this.#runAs(thread, [thread.fallAsleep]);
+    this.area.remove();
+    for (const thread of this.#threads) this.#runAs(thread, [() => thread.registers?.()]);
+    if (finals.stopped === true) syscall('kill', this.leader.tid, 19);
   }
 
-  /** Removes what was made. With an exit code the task ends itself, so that whoever waits for it sees that code. */
-  abort(exitCode?: number): void {
-    const tracee = this.#tracee;
-    if (tracee === undefined || !tracee.attached || this.#options.keepOnFailure?.() === true) return;
-    this.#awaitBatch();
-    if (exitCode !== undefined && this.#area !== undefined) {
-      try {
-        const registers = x86_64.syscallAt(this.#area.registers, this.#instruction, x86_64.syscalls.exit_group, [exitCode]);
-        tracee.setRegisters(registers);
-        tracee.resume(PTRACE.CONT);
-        for (;;) {
-          tracee.wait();
-          tracee.resume(PTRACE.CONT);
-        }
-      } catch {
-        if (!tracee.attached) return; // it has ended, as it should
-      }
+  /** The leader last. */
+  get #threads(): ThreadRebuild[] {
+    return [...this.#followers, this.#leader ?? early('the executable')];
+  }
+
+  /** Lets it go. */
+  release(): void {
+    for (const { tracee } of this.#followers) tracee.detach();
+    this.leader.detach();
+  }
+
+  /** Runs the steps with this thread as the one that is worked on, the leader being it otherwise. */
+  #runAs(thread: ThreadRebuild, steps: readonly (() => void)[]): void {
+    const { area } = this;
+    if (area.tracee === thread.tracee) return steps.forEach((step) => step());
+    this.flush();
+    this.#area = area.usedBy(thread.tracee);
+    try {
+      for (const step of steps) step();
+      this.flush();
+    } finally {
+      this.#area = area;
     }
-    tracee.kill();
+  }
+
+  /** Removes what was made. With an exit code the process ends itself, so that whoever waits for it sees that code. */
+  abort(exitCode?: number): void {
+    const tracee = this.#leader?.tracee;
+    if (tracee === undefined || !tracee.attached || this.image.options.keepOnFailure?.() === true) return;
+    this.#awaitBatch();
+    if (exitCode === undefined || this.#area === undefined) tracee.sendKill();
+    else this.#exit(tracee, x86_64.syscallAt(this.#area.registers, this.#instruction, x86_64.syscalls.exit_group, [exitCode]));
+    // The kernel keeps a leader until whoever traces the other threads has heard of their end.
+    for (const { tracee: follower } of this.#followers) follower.reap();
+    tracee.reap();
+  }
+
+  #exit(tracee: Tracee, registers: Registers): void {
+    try {
+      tracee.setRegisters(registers);
+      tracee.resume(PTRACE.CONT);
+    } catch (error) {
+      if (!saysVanished(error)) throw error; // else it has ended already
+    }
   }
 
   /** The task may be at work: only a stopped one can be given other work. */
@@ -200,8 +281,6 @@ export class TaskRebuild implements Rebuild, Disposable {
 
   [Symbol.dispose](): void {
     this.#area?.[Symbol.dispose]();
-    this.buffers[Symbol.dispose]();
-    this.locals[Symbol.dispose]();
   }
 }
 

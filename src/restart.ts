@@ -24,7 +24,8 @@ import { kindOf, kinds } from './objects/registry.ts';
 import { executable, task } from './objects/task.ts';
 import { file } from './objects/file.ts';
 import { vmaPrivateFile } from './objects/vma-private-file.ts';
-import { TaskRebuild, type Birth, type RebuildOptions } from './rebuild.ts';
+import type { Birth } from './rebuild.ts';
+import { ImageRebuild, type RebuildOptions } from './rebuild-image.ts';
 import { openSource, type OpenSource, type Source } from './source.ts';
 import { Tracee } from './tracee/tracee.ts';
 
@@ -82,22 +83,27 @@ export async function rebuildFrom(
   exitCode = false,
 ): Promise<RestartResult & { systemCalls: boolean }> {
   const started = performance.now();
-  using rebuild = new TaskRebuild(rebuildOptions);
+  using rebuild = new ImageRebuild(rebuildOptions);
   const counts = { bytes: 0, pages: 0 };
   let systemCalls = false;
   try {
     for await (const event of eventsOf(input, options, counts, rebuild.buffers)) {
+      const kind = kindOf(event.kind.tag);
       if (event.type === 'close') {
-        kindOf(event.kind.tag)?.close?.(rebuild);
+        kind?.close?.(rebuild.task);
         continue;
       }
-      if (is(event, task.record)) systemCalls = event.value.systemCalls;
+      if (is(event, task.record)) {
+        systemCalls = event.value.systemCalls;
+        rebuild.beginTask();
+      }
+      if (kind?.restart === undefined) continue;
       const { objref, data } = event;
-      kindOf(event.kind.tag)?.restart?.(event.value, rebuild, data === undefined ? { objref } : { objref, data });
+      kind.restart(event.value, rebuild.task, data === undefined ? { objref } : { objref, data });
     }
     rebuild.finish();
     return {
-      pid: rebuild.tracee.tid,
+      pid: rebuild.rootPid,
       stats: { totalMs: performance.now() - started, ...counts },
       notes: rebuild.notes,
       systemCalls,

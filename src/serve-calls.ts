@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs';
 import { checkpoint, checkpointSelf } from './checkpoint.ts';
 import { nextCheckpointId } from './checkpoint-id.ts';
 import { CannotCarryError, StasisError, SyscallError } from './errors.ts';
-import { freeze } from './freeze.ts';
+import { freeze, type FrozenThread } from './freeze.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { isNodeError } from './descriptor.ts';
 import { PidFd } from './linux/descriptors.ts';
@@ -62,19 +62,30 @@ export async function answerCheckpoint(listener: Listener, notification: Notific
 /** The caller waits in the call: it is stopped there, written down as if the call had answered 0, and gets its answer. */
 async function checkpointCaller({ caller }: Call, notification: Notification, fd: number): Promise<void> {
   using output = openSink({ fd });
-  using frozen = freeze(caller.pid);
-  const waiting = x86_64.blockedCall(frozen.registers);
+  using frozen = freeze(caller.tgid);
+  const thread = [frozen.root.leader, ...frozen.root.followers].find(({ tracee }) => tracee.tid === notification.tid);
+  if (thread === undefined) return; // it has ended
+  const { tracee, registers } = thread;
+  const waiting = x86_64.blockedCall(registers);
   if (waiting?.number !== NR_checkpoint) return; // a signal was faster; the call comes again
   const answer = (value: number): void => {
-    frozen.tracee.setRegisters(x86_64.withResult(frozen.registers, value));
-    frozen.tracee.detach();
+    tracee.setRegisters(x86_64.withResult(registers, value));
+    tracee.detach();
   };
   // Should we die, the call fails as it does without us.
-  const unanswered = x86_64.withResult(frozen.registers, -errno.ENOSYS);
-  const settled = { registers: unanswered, healing: unanswered };
+  const unanswered = x86_64.withResult(registers, -errno.ENOSYS);
+  const healed = { ...thread, settled: { registers: unanswered, healing: unanswered } };
+  const { leader, followers } = frozen.root;
+  const heal = (other: FrozenThread): FrozenThread => (other === thread ? healed : other);
+  const root = { ...frozen.root, leader: heal(leader), followers: followers.map(heal) };
   try {
     const id = nextCheckpointId();
-    await checkpointSelf(output, { frozen: { ...frozen, settled }, id, imageFd: fd });
+    await checkpointSelf(output, {
+      frozen: { ...frozen, processes: [root], root },
+      id,
+      imageFd: fd,
+      answer: { tid: tracee.tid, value: 0 },
+    });
     answer(id);
   } catch (error) {
     answer(-errnoOf(error));
@@ -99,12 +110,13 @@ export async function answerRestart(listener: Listener, notification: Notificati
 
 async function becomeCaller({ caller }: Call, notification: Notification, fd: number): Promise<void> {
   const frozen = freeze(caller.pid);
-  const waiting = x86_64.blockedCall(frozen.registers);
+  const { leader, vdso, vmas } = frozen.root;
+  const { tracee, registers } = leader;
+  const waiting = x86_64.blockedCall(registers);
   if (waiting?.number !== NR_restart) return frozen[Symbol.dispose]();
-  const { tracee, vdso, vmas } = frozen;
   let executed = false;
   const birth: Birth = (path) => {
-    using injector = new Injector(tracee, vdso, x86_64.withResult(frozen.registers, -errno.ENOSYS), largestHole(vmas).start);
+    using injector = new Injector(tracee, vdso, x86_64.withResult(registers, -errno.ENOSYS), largestHole(vmas).start);
     injector.execute(path);
     executed = true;
     mustPtrace(PTRACE.SETOPTIONS, tracee.tid, 'Cannot guard the restart', 0, PTRACE_O.TRACESYSGOOD | PTRACE_O.EXITKILL);
@@ -124,7 +136,7 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
   } catch (error) {
     report('restart', notification.tid, error);
     if (executed) return;
-    tracee.setRegisters(x86_64.withResult(frozen.registers, -errnoOf(error)));
+    tracee.setRegisters(x86_64.withResult(registers, -errnoOf(error)));
     tracee.detach();
   }
 }

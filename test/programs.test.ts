@@ -34,6 +34,7 @@ const subjects: Subject[] = [
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process
   { program: 'settings' },
   { program: 'memory', arguments: ['64'] },
+  { program: 'threads' },
 ];
 const takesDirectory = new Set(['mappings', 'files', 'identity']);
 

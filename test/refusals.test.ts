@@ -10,7 +10,6 @@ import { until } from './program.ts';
 
 /** What one task's checkpoint refuses, and how the list may call it. */
 const refusals: Record<string, RegExp> = {
-  thread: /thread/,
   child: /child/,
   zombie: /child|zombie/,
   eventfd: /eventfd/,
@@ -64,7 +63,7 @@ suite('what cannot be carried', { skip: lacks('gcc', 'libc6-dev') }, () => {
 
   test('everything in one list', async () => {
     using room = new Room();
-    const kinds = ['thread', 'eventfd', 'epoll', 'timer', 'pending', 'shared-memory', 'deleted-file'];
+    const kinds = ['child', 'eventfd', 'epoll', 'timer', 'pending', 'shared-memory', 'deleted-file'];
     const program = await begin(room, 'refused', ...kinds);
     const result = await room.stasis(['checkpoint', String(program.pid), '-o', room.path('image')]);
     failed(result, 10);

@@ -3,7 +3,7 @@ import { s } from '../image/schema.ts';
 import type { Schema } from '../image/schema-types.ts';
 import { syscall } from '../linux/ffi.ts';
 import type { Status } from '../linux/proc/status.ts';
-import type { Collection, Rebuild } from './object.ts';
+import type { Rebuild, ThreadCollection } from './object.ts';
 
 /** Bit 0 is capability 0, CAP_CHOWN. */
 export interface CapabilitySets {
@@ -41,7 +41,7 @@ function setsOf({ capInh, capPrm, capEff, capBnd, capAmb }: Status, secureBits: 
   return { inheritable: capInh, permitted: capPrm, effective: capEff, bounding: capBnd, ambient: capAmb, secureBits };
 }
 
-export function collectCapabilities({ status, injector }: Collection): CapabilitySets {
+export function collectCapabilities({ status, injector }: ThreadCollection): CapabilitySets {
   return setsOf(status, Number(injector.mustCall('prctl', [PR_GET_SECUREBITS, 0, 0, 0, 0])));
 }
 

@@ -1,16 +1,18 @@
 /** The processor's side of a task on x86-64: registers, vector state, and what the kernel keeps per thread. */
-import { StasisError } from '../errors.ts';
+import { StasisError, SyscallError } from '../errors.ts';
 import { x86_64 } from '../arch/x86_64.ts';
 import { componentLayout, convertArea, enabledComponents, type Component } from '../arch/xsave.ts';
 import type { Registers } from '../arch/architecture.ts';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { timespec } from '../linux/abi/time.ts';
+import { LocalMemory } from '../linux/ffi.ts';
+import { readProcess, writeProcess } from '../linux/process-memory.ts';
 import { getRegisterSet, getRobustList, getRseqConfiguration, NT, setRegisterSet, setSignalMask } from '../linux/ptrace.ts';
 import { syscallName, type SyscallName } from '../linux/syscalls.ts';
-import { timespecOf, type Sleep } from '../tracee/interrupted-call.ts';
+import { timespecOf } from '../tracee/interrupted-call.ts';
 import { encodeNote } from '../tracee/sleep-note.ts';
-import type { Collection, ObjectKind, Rebuild } from './object.ts';
+import type { ObjectKind, Rebuild, ThreadCollection } from './object.ts';
 
 export interface CpuX86_64 {
   /** Names of struct user_regs_struct. */
@@ -34,7 +36,7 @@ const word = s.hex(s.u64());
 const record: RecordKind<CpuX86_64> = defineKind<CpuX86_64>({
   tag: 0x40,
   name: 'cpu-x86_64',
-  parents: ['task'],
+  parents: ['thread'],
   schema: s.record({
     registers: s.record(Object.fromEntries(x86_64.registerNames.map((name) => [name, word]))),
     xstate: s.bytes(65536),
@@ -51,8 +53,8 @@ const record: RecordKind<CpuX86_64> = defineKind<CpuX86_64>({
 const PR_GET_TID_ADDRESS = 40;
 
 /** `answer`: what the interrupted system call returns in the restarted program, for a checkpoint of oneself. */
-export function collectCpu(collection: Collection, sleep: Sleep | undefined, answer: number | undefined): CpuX86_64 {
-  const { tracee, injector, registers } = collection;
+export function collectCpu({ tracee, injector, settled }: ThreadCollection, answer: number | undefined): CpuX86_64 {
+  const { registers, sleep } = settled;
   const xstate = getRegisterSet(tracee.tid, NT.X86_XSTATE);
   injector.mustCall('sigaltstack', [0, injector.scratch]);
   const stack = injector.readScratch(24);
@@ -89,8 +91,7 @@ export const cpuX86_64: ObjectKind<CpuX86_64> = {
   refused: 'At restart: a processor that lacks a state component in use.',
 
   restart(value, rebuild) {
-    const { tracee } = rebuild;
-    const here = getRegisterSet(tracee.tid, NT.X86_XSTATE);
+    const here = getRegisterSet(rebuild.tracee.tid, NT.X86_XSTATE);
     const converted = convertArea(value.xstate, value.components, here, componentLayout(enabledComponents(here)));
     if (converted.missing.length > 0) {
       throw new StasisError(
@@ -102,10 +103,14 @@ export const cpuX86_64: ObjectKind<CpuX86_64> = {
         },
       );
     }
-    rebuild.finals.calls.push(() => addCalls(value, rebuild));
-    rebuild.finals.registers = () => {
-      const registers = value.sleep === undefined ? value.registers : resumeSleep(value, value.sleep, rebuild);
-      rebuild.area.remove();
+    const { thread } = rebuild;
+    let { registers } = value;
+    thread.calls.push(() => addCalls(value, rebuild));
+    const { sleep } = value;
+    if (sleep !== undefined) thread.fallAsleep = () => (registers = resumeSleep(value, sleep, rebuild));
+    thread.registers = () => {
+      const { tracee } = rebuild;
+      renewTid(tracee.tid, value.clearChildTid, thread.formerTid);
       setRegisterSet(tracee.tid, NT.X86_XSTATE, converted.area);
       tracee.leaveWith(registers);
       setSignalMask(tracee.tid, value.signalMask);
@@ -127,6 +132,24 @@ function addCalls(value: CpuX86_64, rebuild: Rebuild): void {
   }
   if (value.rseq !== undefined) {
     batch.add('register restartable sequences', 'rseq', [value.rseq.address, value.rseq.size, 0, value.rseq.signature]);
+  }
+}
+
+/**
+ * C libraries keep a thread's id where the kernel clears it at its end (man 2 set_tid_address, CLONE_CHILD_CLEARTID): a
+ * thread that got another id finds the new one there, for pthread_kill and the like.
+ */
+function renewTid(tid: number, address: bigint, former: number): void {
+  if (address === 0n || tid === former) return;
+  const memory = LocalMemory.scratch('tid', 4096);
+  const place = [{ address, length: 4 }];
+  try {
+    readProcess(tid, memory.address, place);
+    if (memory.view.getInt32(0, true) !== former) return;
+    memory.view.setInt32(0, tid, true);
+    writeProcess(tid, memory.address, place);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error; // it points nowhere, which the kernel does not mind either
   }
 }
 

@@ -3,7 +3,7 @@ import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readStatus, type Status } from '../linux/proc/status.ts';
 import { capabilitySets, collectCapabilities, restoreCapabilities, type CapabilitySets } from './capability-sets.ts';
-import type { Collection, ObjectKind, Rebuild } from './object.ts';
+import type { ObjectKind, Rebuild, ThreadCollection } from './object.ts';
 
 export interface CredentialsRecord {
   /** Real, effective, saved, file system. */
@@ -19,7 +19,7 @@ const id = s.uint(0xffff_ffff);
 const record: RecordKind<CredentialsRecord> = defineKind<CredentialsRecord>({
   tag: 0x34,
   name: 'credentials',
-  parents: ['task'],
+  parents: ['thread'],
   schema: s.record({
     uid: s.array(id, 4),
     gid: s.array(id, 4),
@@ -38,7 +38,7 @@ function fromStatus({ uid, gid, groups, noNewPrivs }: Status): CredentialsRecord
   };
 }
 
-export function collectCredentials(collection: Collection): CredentialsRecord {
+export function collectCredentials(collection: ThreadCollection): CredentialsRecord {
   return { ...fromStatus(collection.status), capabilities: collectCapabilities(collection) };
 }
 
@@ -55,7 +55,7 @@ export const credentials: ObjectKind<CredentialsRecord> = {
   restart(value, rebuild) {
     const status = readStatus(rebuild.tracee.tid);
     const now = fromStatus(status);
-    rebuild.finals.calls.push(() => {
+    rebuild.thread.calls.push(() => {
       const same = sameIds(value, now);
       const mayChange = now.uid[1] === 0;
       if (!same && !mayChange) {

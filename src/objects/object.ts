@@ -3,7 +3,6 @@
  * in an image, how it is collected from a stopped task, and how it is built again in a task under restart.
  */
 import type { Blocker } from '../errors.ts';
-import type { Registers } from '../arch/architecture.ts';
 import type { RecordKind } from '../image/kind.ts';
 import type { Stat } from '../linux/proc/stat.ts';
 import type { Status } from '../linux/proc/status.ts';
@@ -15,6 +14,7 @@ import type { DescriptorBuilder } from './descriptor-builder.ts';
 import type { LocalDescriptors } from './local-descriptors.ts';
 import type { ObjectTable } from './object-table.ts';
 import type { Injector } from '../tracee/injector.ts';
+import type { Settled } from '../tracee/interrupted-call.ts';
 import type { Tracee } from '../tracee/tracee.ts';
 import type { Vdso } from '../tracee/vdso.ts';
 
@@ -46,7 +46,19 @@ export function node<T>(record: RecordKind<T>, value: T, rest: Omit<ImageNode, '
   return { record, value, ...rest };
 }
 
-/** What is known of the stopped target while it is collected. */
+/** What is known of a stopped thread while it is collected. */
+export interface ThreadCollection {
+  readonly tid: number;
+  readonly tracee: Tracee;
+  readonly status: Status;
+  readonly stat: Stat;
+  /** How the thread goes on, here and after a restart (before an answer to a self-checkpoint). */
+  readonly settled: Settled;
+  readonly injector: Injector;
+  readonly process: Collection;
+}
+
+/** What is known of a stopped process while it is collected. Tracee, status, stat and injector are those of its leader. */
 export interface Collection {
   readonly pid: number;
   readonly tracee: Tracee;
@@ -54,20 +66,20 @@ export interface Collection {
   readonly stat: Stat;
   readonly vmas: readonly SmapsVma[];
   readonly vdso: Vdso;
-  /** The registers with which the target goes on, here and after a restart (before an answer to a self-checkpoint). */
-  readonly registers: Registers;
   readonly injector: Injector;
   /** What cannot be carried; collected, so that the user sees all of it at once. */
   readonly blockers: Blocker[];
+  /** Of the whole image. */
   readonly objects: ObjectTable;
   /** For a checkpoint that the target itself asked for: our duplicate of the descriptor that receives the image. */
   readonly imageFd: number | undefined;
 }
 
-/** A task being rebuilt: stopped in a fresh program image, its calls are gathered and run together. */
+/** A process being rebuilt: stopped in a fresh program image, its calls are gathered and run together. */
 export interface Rebuild {
+  /** The thread that is being worked on: the leader, until the final steps of another thread are run. */
   readonly tracee: Tracee;
-  /** The calls gathered so far; `flush` runs them and starts a new batch. */
+  /** The calls gathered so far, for that thread; `flush` runs them and starts a new batch. */
   readonly batch: Batch;
   flush(): bigint[];
   /** Gives ranges of mapped, writable memory their content. It arrives by the next use of `batch` at the latest. */
@@ -89,6 +101,10 @@ export interface Rebuild {
   writeNote(note: Uint8Array): void;
   /** Begins the task anew with this program: it stops before its first instruction. */
   execute(path: string): void;
+  /** Makes a thread, or takes the leader if `tid` is the process's own; its kinds leave their final steps in {@link thread}. */
+  beginThread(tid: number): void;
+  /** The thread whose record is open. */
+  readonly thread: ThreadFinals;
   readonly acceptChangedFiles: boolean;
   /** Descriptions met so far, by objref. */
   readonly described: Map<number, unknown>;
@@ -102,18 +118,30 @@ export interface Rebuild {
 
 /** Put aside by kinds until everything else is in place. */
 export interface Finals {
+  /** What the record of the task says. */
+  pid?: number;
   /** Calls that set the boundaries of the address space. */
   boundaries?: () => void;
-  /** Calls that need the rest in place: signals, thread identity, credentials. */
+  /** Calls by the leader that need the rest in place: signals, limits, settings. */
   calls: (() => void)[];
-  /** Calls after those: what the others would undo. */
+  /** Calls after those of all threads: what the others would undo. */
   lastCalls: (() => void)[];
   stopped?: boolean;
   systemCalls?: boolean;
-  /** Registers and whatever ptrace sets, when the working area is gone. */
-  registers?: () => void;
   /** The mapping being filled. */
   vma?: { readonly start: bigint; readonly end: bigint; readonly after: readonly (() => void)[] };
+}
+
+/** The final steps of one thread, run while it is the one that {@link Rebuild.tracee} and {@link Rebuild.batch} mean. */
+export interface ThreadFinals {
+  /** Its id at the checkpoint. */
+  readonly formerTid: number;
+  /** Calls by the thread itself: its identity, credentials, scheduling. */
+  readonly calls: (() => void)[];
+  /** Goes back to sleep for the rest of the time; the working area still exists. */
+  fallAsleep?: () => void;
+  /** Registers and whatever ptrace sets, when the working area is gone. */
+  registers?: () => void;
 }
 
 /** What the restarting command hands on to the program. */

@@ -3,7 +3,7 @@
  * makes it unnecessary.
  */
 import type { Blocker } from '../errors.ts';
-import { readChildren, readTasks } from '../linux/proc/tasks.ts';
+import { readChildren } from '../linux/proc/tasks.ts';
 import { readNamespaces } from '../linux/proc/links.ts';
 import { readTimers } from '../linux/proc/timers.ts';
 import type { Status } from '../linux/proc/status.ts';
@@ -11,28 +11,11 @@ import { signalName } from '../linux/signals.ts';
 import type { Injector } from '../tracee/injector.ts';
 
 /** Checks that only read /proc. */
-const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [
-  threads,
-  children,
-  namespaces,
-  pendingSignals,
-  posixTimers,
-];
+const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [children, namespaces, pendingSignals, posixTimers];
 
 /** All that stands in the way and can be seen without running anything in the target. */
 export function collectRefusals(pid: number, status: Status): Blocker[] {
   return checks.flatMap((check) => check(pid, status));
-}
-
-function threads(pid: number, status: Status): Blocker[] {
-  if (status.threads === 1) return [];
-  const others = readTasks(pid).filter((tid) => tid !== pid);
-  return others.map((tid) => ({
-    object: `thread ${tid}`,
-    place: '',
-    reason: 'programs with more than one thread are not supported yet',
-    remedy: 'Run the program with a single thread, if it can',
-  }));
 }
 
 function children(pid: number): Blocker[] {

@@ -30,6 +30,7 @@ const programs: Readonly<Record<string, string>> = {
   settings: 'settings',
   scheduling: 'settings',
   credentials: 'settings',
+  thread: 'threads',
   files: 'files',
   'open-regular': 'files',
   'open-directory': 'files',

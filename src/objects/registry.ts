@@ -19,6 +19,7 @@ import { scheduling } from './scheduling.ts';
 import { settings } from './settings.ts';
 import { signals } from './signals.ts';
 import { executable, task } from './task.ts';
+import { thread } from './thread.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
 import { vmaSharedFile } from './vma-shared-file.ts';
@@ -48,16 +49,17 @@ export const registry: readonly AnyKind[] = [
   mm,
   ...vmas,
   pages,
-  cpuX86_64,
   signals,
   fs,
   limits,
   settings,
-  scheduling,
-  credentials,
   files,
   ...openFiles,
   descriptor,
+  thread,
+  cpuX86_64,
+  scheduling,
+  credentials,
 ]; // prettier-ignore
 
 export const vmaKinds: readonly VmaKind[] = vmas;

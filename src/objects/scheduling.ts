@@ -5,7 +5,7 @@ import { s } from '../image/schema.ts';
 import { LocalMemory, mustSyscall, syscall } from '../linux/ffi.ts';
 import { readStat } from '../linux/proc/stat.ts';
 import { readStatus } from '../linux/proc/status.ts';
-import type { Collection, ObjectKind } from './object.ts';
+import type { ObjectKind, ThreadCollection } from './object.ts';
 
 export interface Scheduling {
   /** Kept by the kernel under real-time policies too, where the attributes do not show it. */
@@ -21,7 +21,7 @@ export interface Scheduling {
 const record: RecordKind<Scheduling> = defineKind<Scheduling>({
   tag: 0x36,
   name: 'scheduling',
-  parents: ['task'],
+  parents: ['thread'],
   schema: s.record({
     nice: s.int(),
     attributes: s.hex(s.bytes(256)),
@@ -53,13 +53,13 @@ function readAffinity(pid: number): Uint8Array {
   return memory.bytes.slice(0, length);
 }
 
-export function collectScheduling({ pid, stat }: Collection): Scheduling {
-  const affinity = readAffinity(pid);
+export function collectScheduling({ tid, stat }: ThreadCollection): Scheduling {
+  const affinity = readAffinity(tid);
   const allowed = affinity.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0);
   return {
     nice: stat.nice,
-    attributes: readAttributes(pid),
-    ioPriority: mustSyscall('ioprio_get', `Cannot ask for the I/O priority of ${pid}`, IOPRIO_WHO_PROCESS, pid),
+    attributes: readAttributes(tid),
+    ioPriority: mustSyscall('ioprio_get', `Cannot ask for the I/O priority of ${tid}`, IOPRIO_WHO_PROCESS, tid),
     ...(allowed < cpus().length && { affinity }),
   };
 }
@@ -80,7 +80,7 @@ export const scheduling: ObjectKind<Scheduling> = {
     const same = Buffer.compare(readAttributes(tid), attributes) === 0;
     const raised = isRaised(value, readStat(tid).nice);
     const samePriority = syscall('ioprio_get', IOPRIO_WHO_PROCESS, tid) === value.ioPriority;
-    rebuild.finals.calls.push(() => {
+    rebuild.thread.calls.push(() => {
       rebuild.room(4, masksSize + attributesSize);
       const { batch, notes } = rebuild;
       batch.add('set the nice value', 'setpriority', [0, 0, value.nice], { mayFail: true });

@@ -1,4 +1,4 @@
-/** The task: what it is called, what it executes, and its plain attributes. Everything else nests inside. */
+/** A process: what it executes, and its plain attributes. Everything else nests inside, its threads last. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readComm, readPersonality } from '../linux/proc/values.ts';
@@ -7,9 +7,8 @@ import type { Collection, ObjectKind } from './object.ts';
 
 export interface Task {
   readonly pid: number;
+  /** The name of its leader, for people. */
   readonly comm: string;
-  /** The name as it is, where it is not UTF-8. */
-  readonly commBytes?: Uint8Array | undefined;
   readonly personality: number;
   readonly dumpable: number;
   /** It was stopped (SIGSTOP, ^Z) and comes back stopped. */
@@ -27,7 +26,6 @@ const record: RecordKind<Task> = defineKind<Task>({
   schema: s.record({
     pid: s.uint(),
     comm: s.text(64),
-    commBytes: s.optional(s.hex(s.bytes(16))),
     personality: s.hex(s.uint(0xffff_ffff)),
     dumpable: s.uint(2),
     stopped: s.bool(),
@@ -37,16 +35,12 @@ const record: RecordKind<Task> = defineKind<Task>({
 
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
-const PR_SET_NAME = 15;
 
 export function collectTask(collection: Collection, stopped: boolean, systemCalls: boolean): Task {
   const { pid, injector } = collection;
-  const name = readComm(pid);
-  const comm = Buffer.from(name).toString();
   return {
     pid,
-    comm,
-    ...(Buffer.from(comm).compare(name) !== 0 && { commBytes: name }),
+    comm: Buffer.from(readComm(pid)).toString(),
     personality: readPersonality(pid),
     dumpable: Number(injector.mustCall('prctl', [PR_GET_DUMPABLE, 0, 0, 0, 0])),
     stopped,
@@ -54,28 +48,18 @@ export function collectTask(collection: Collection, stopped: boolean, systemCall
   };
 }
 
-function zeroTerminated(bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([bytes, Uint8Array.of(0)]);
-}
-
 export const task: ObjectKind<Task> = {
   record,
   title: 'Task',
-  carried: 'Name, personality, dumpable, stopped state.',
-  refused: 'Threads and children; 32-bit tasks; traced tasks; other namespaces; timers.',
+  carried: 'Personality, dumpable, stopped state.',
+  refused: 'Children; 32-bit tasks; traced tasks; other namespaces; timers.',
 
   restart(value, rebuild) {
+    rebuild.finals.pid = value.pid;
     rebuild.finals.stopped = value.stopped;
     rebuild.finals.systemCalls = value.systemCalls;
     rebuild.finals.calls.push(() => {
       const { batch } = rebuild;
-      batch.add('set the name', 'prctl', [
-        PR_SET_NAME,
-        value.commBytes === undefined ? batch.text(value.comm) : batch.data(zeroTerminated(value.commBytes)),
-        0,
-        0,
-        0,
-      ]);
       batch.add('set the personality', 'personality', [value.personality]);
       // 2 (readable by root only) is the kernel's own to give
       if (value.dumpable < 2)

@@ -130,22 +130,33 @@ export class Area implements Disposable {
   readonly local: LocalMemory;
   /** Registers that calls start from. */
   readonly registers: Registers;
+  /** A system call instruction in the task's vdso. */
   #instruction: bigint;
 
-  /** `instruction`: a system call instruction in the task's vdso; `hole`: where the area goes. */
-  constructor(tracee: Tracee, instruction: bigint, hole: bigint) {
+  private constructor(tracee: Tracee, instruction: bigint, hole: bigint, local: LocalMemory) {
     this.tracee = tracee;
     this.#instruction = instruction;
     this.registers = tracee.getRegisters();
-    const MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x100022;
-    this.#inject('mmap', [hole, areaSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
     this.code = hole;
     this.table = hole + BigInt(pageSize);
-    // Its own: another restart in this process may be at work at the same time.
-    this.local = Area.#unused.pop() ?? LocalMemory.allocate(this.dataSize);
+    this.local = local;
+  }
+
+  /** Makes the area in a task; `instruction`: a system call instruction in its vdso; `hole`: where the area goes. */
+  static make(tracee: Tracee, instruction: bigint, hole: bigint): Area {
+    // Its own memory: another restart in this process may be at work at the same time.
+    const area = new Area(tracee, instruction, hole, Area.#unused.pop() ?? LocalMemory.allocate(areaSize - pageSize));
+    const MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x100022;
+    area.#inject('mmap', [hole, areaSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
     using memory = new MemoryFile(tracee.tid);
-    memory.write(this.code, tracee.architecture.code.batch);
-    this.#inject('mprotect', [hole, pageSize, 5]);
+    memory.write(area.code, tracee.architecture.code.batch);
+    area.#inject('mprotect', [hole, pageSize, 5]);
+    return area;
+  }
+
+  /** The same area, used by another thread of the process. One at a time: they share the tables. */
+  usedBy(tracee: Tracee): Area {
+    return new Area(tracee, this.#instruction, this.code, this.local);
   }
 
   /** One call through the vdso's instruction, at the cost of two stops. */

@@ -43,20 +43,32 @@ export class Tracee implements Disposable {
     return new Tracee(tid, architecture);
   }
 
+  /** A task that one of our tracees made with CLONE_PTRACE: it is traced like its maker. */
+  static born(tid: number, architecture: Architecture): Tracee {
+    return new Tracee(tid, architecture);
+  }
+
   /** Stops the task wherever it is. Says whether it already was in a group stop (SIGSTOP, ^Z). */
   interrupt(): { groupStop: boolean } {
     mustPtrace(PTRACE.INTERRUPT, this.tid, `Cannot interrupt ${this.tid}`);
-    return this.#waitForInterrupt();
+    return this.awaitStop();
+  }
+
+  /** The first half of {@link interrupt}, for stopping many at once: a task that has ended says so in {@link awaitStop}. */
+  requestStop(): void {
+    const result = ptrace(PTRACE.INTERRUPT, this.tid);
+    if (result < 0 && result !== ESRCH) throw syscallError('ptrace', result, `Cannot interrupt ${this.tid}`, { pid: this.tid });
   }
 
   /** From any stop: lets the task go on and be stopped again at once, from the entry of a call inside that call. */
   interruptCall(): void {
     mustPtrace(PTRACE.INTERRUPT, this.tid, `Cannot interrupt ${this.tid}`);
     this.resume(PTRACE.CONT);
-    this.#waitForInterrupt();
+    this.awaitStop();
   }
 
-  #waitForInterrupt(): { groupStop: boolean } {
+  /** The second half of {@link interrupt}. */
+  awaitStop(): { groupStop: boolean } {
     for (;;) {
       const status = this.#waitAtMost(stopTimeout);
       if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) {
@@ -179,14 +191,22 @@ export class Tracee implements Disposable {
     for (; this.#swallowedStops > 0; this.#swallowedStops--) syscall('kill', this.tid, SIGSTOP);
   }
 
-  /** Ends the task, for a restart that failed. */
-  kill(): void {
+  sendKill(): void {
+    syscall('kill', this.tid, 9);
+  }
+
+  /** Waits for the end of a task that has been told to end. */
+  reap(): void {
     if (!this.#attached) return;
     this.#attached = false;
-    syscall('kill', this.tid, 9);
-    for (;;) {
-      const status = waitFor(this.tid);
-      if (status.kind === 'exited' || status.kind === 'killed') return;
+    try {
+      for (;;) {
+        const status = waitFor(this.tid);
+        if (status.kind === 'exited' || status.kind === 'killed') return;
+        ptrace(PTRACE.CONT, this.tid);
+      }
+    } catch (error) {
+      if (!saysVanished(error)) throw error; // else somebody else has reaped it
     }
   }
 

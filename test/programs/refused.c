@@ -3,7 +3,6 @@
  * none of them silently away. Whoever makes one of them carried takes it out of here and out of the test's list.
  */
 #include "program.h"
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -26,10 +25,8 @@ static int ends[2];
 static sigset_t usr2;
 static const char *go;
 
-static void *idle(void *nothing) { return pause(), nothing; }
 static int file(void) { return open("refused.file", O_RDWR | O_CREAT, 0600); }
 
-static int thread(void) { pthread_t id; return pthread_create(&id, NULL, idle, NULL) == 0; }
 static int child(void) {
   pid_t pid = fork();
   if (pid == 0) {
@@ -85,7 +82,7 @@ static int uts_namespace(void) { return unshare(CLONE_NEWUTS) == 0; }
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
-  {"thread", thread}, {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
+  {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
   {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends}, {"socketpair", socket_ends},
   {"socket", socket_inet}, {"pidfd", pid_fd}, {"itimer", itimer}, {"timer", posix_timer}, {"pending", pending},
   {"shared-memory", shared_memory}, {"sysv-memory", sysv_memory}, {"deleted-file", deleted_file},

@@ -1,0 +1,68 @@
+/** A restart as a whole: what the processes of an image share while they are rebuilt, and the moment when all are let go. */
+import { StasisError } from './errors.ts';
+import { LocalDescriptors } from './objects/local-descriptors.ts';
+import type { Surroundings } from './objects/object.ts';
+import { PageBuffers } from './objects/pages.ts';
+import { TaskRebuild, type Birth } from './rebuild.ts';
+
+export interface RebuildOptions {
+  /** Makes the root process. */
+  readonly birth: Birth;
+  readonly acceptChangedFiles: boolean;
+  readonly surroundings: Omit<Surroundings, 'inherited'>;
+  /** The root is not ours to remove (yet) when the restart fails. */
+  readonly keepOnFailure?: () => boolean;
+}
+
+export class ImageRebuild implements Disposable {
+  readonly options: RebuildOptions;
+  /** Descriptions met so far, by objref. */
+  readonly described: Map<number, unknown> = new Map();
+  readonly checkedFiles: Set<string> = new Set();
+  readonly notes: string[] = [];
+  readonly locals: LocalDescriptors = new LocalDescriptors();
+  /** Where the bytes of pages arrive from the image. */
+  readonly buffers: PageBuffers = new PageBuffers();
+  readonly #tasks: TaskRebuild[] = [];
+
+  constructor(options: RebuildOptions) {
+    this.options = options;
+  }
+
+  /** The next process of the image. */
+  beginTask(): void {
+    if (this.#tasks.length > 0) throw new StasisError('RESTART_FAILED', 'Images of several processes are not supported yet');
+    this.#tasks.push(new TaskRebuild(this, this.options.birth));
+  }
+
+  /** The process whose record is open, or was the last one. */
+  get task(): TaskRebuild {
+    const task = this.#tasks.at(-1);
+    if (task === undefined) throw new StasisError('IMAGE', 'The image holds a record before the first task');
+    return task;
+  }
+
+  /** The process that the image was asked for; known once its program has been executed. */
+  get rootPid(): number {
+    return (this.#tasks[0] ?? this.task).leader.tid;
+  }
+
+  /** Everything has been read. No process runs before all are whole. */
+  finish(): void {
+    if (this.#tasks.length === 0) throw new StasisError('IMAGE', 'The image holds no task');
+    for (const task of this.#tasks) task.equip();
+    for (const task of this.#tasks) task.complete();
+    for (const task of this.#tasks) task.release();
+  }
+
+  /** Removes what was made. With an exit code the root ends itself, so that whoever waits for it sees that code. */
+  abort(exitCode?: number): void {
+    for (const task of this.#tasks.toReversed()) task.abort(task === this.#tasks[0] ? exitCode : undefined);
+  }
+
+  [Symbol.dispose](): void {
+    for (const task of this.#tasks) task[Symbol.dispose]();
+    this.buffers[Symbol.dispose]();
+    this.locals[Symbol.dispose]();
+  }
+}
