@@ -2,11 +2,11 @@
 import { crc32 } from 'node:zlib';
 import type { TaskNode } from './collect.ts';
 import type { ImageWriter } from './image/writer.ts';
-import type { LocalMemory } from './linux/ffi.ts';
-import { maxRanges, readTraced, type Range } from './linux/process-memory.ts';
+import { maxRanges, rangesOf, readTraced } from './linux/process-memory.ts';
 import { pageSize, type PageRuns } from './linux/pagemap.ts';
 import type { ImageNode } from './objects/object.ts';
 import { type PageBuffers, pages, pagesPerRecord } from './objects/pages.ts';
+import { sharedMemory } from './objects/shared-memory.ts';
 import { vmaAnonymous } from './objects/vma-anonymous.ts';
 
 export interface OutputProgress {
@@ -39,21 +39,24 @@ function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInput, prog
     return;
   }
   writer.open(root.record, root.value, root.objref);
-  if (root.pages !== undefined) yield* writePages(writer, root.pages, input, root.record === vmaAnonymous.record, progress);
+  if (root.pages !== undefined) yield* writePages(writer, root, root.pages, input, progress);
   for (const child of root.children) yield* writeTree(writer, child, input, progress);
   writer.close();
 }
 
 function* writePages(
   writer: ImageWriter,
+  { record, readPages }: ImageNode,
   runs: PageRuns,
   { pid, buffers }: PageInput,
-  dropZeros: boolean,
   progress: OutputProgress,
 ): Generator<void> {
+  const dropZeros = record === vmaAnonymous.record || record === sharedMemory.record; // elsewhere a zero page hides what the file has
+  const read = readPages ?? ((chunk, into) => readTraced(pid, into, rangesOf(chunk)));
   for (const chunk of chunks(runs)) {
     const buffer = buffers.next;
-    const stored = readChunk(pid, chunk, dropZeros, buffer);
+    read(chunk, buffer);
+    const stored = dropZeros ? withoutZeroPages(buffer.bytes, chunk) : chunk;
     if (stored.length === 0) continue;
     const count = stored.reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0);
     const data = buffer.bytes.subarray(0, count * pageSize);
@@ -87,16 +90,6 @@ function* chunks(runs: PageRuns): Generator<PageRuns> {
     }
   }
   if (chunk.length > 0) yield chunk;
-}
-
-/** Reads the pages to the begin of the buffer, without those that are all zero if `dropZeros`; the runs that stayed. */
-function readChunk(pid: number, runs: PageRuns, dropZeros: boolean, buffer: LocalMemory): PageRuns {
-  const ranges: Range[] = [];
-  for (let index = 0; index < runs.length; index += 2) {
-    ranges.push({ address: BigInt(runs[index] ?? 0) * BigInt(pageSize), length: (runs[index + 1] ?? 0) * pageSize });
-  }
-  readTraced(pid, buffer, ranges);
-  return dropZeros ? withoutZeroPages(buffer.bytes, runs) : runs;
 }
 
 const zeroPage = Buffer.alloc(pageSize);

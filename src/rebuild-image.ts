@@ -23,6 +23,8 @@ export class ImageRebuild implements Disposable {
   readonly locals: LocalDescriptors = new LocalDescriptors();
   /** Where the bytes of pages arrive from the image. */
   readonly buffers: PageBuffers = new PageBuffers();
+  /** Ends with the restart. */
+  readonly kept: Disposable[] = [];
   readonly #tasks: TaskRebuild[] = [];
 
   constructor(options: RebuildOptions) {
@@ -64,5 +66,6 @@ export class ImageRebuild implements Disposable {
     for (const task of this.#tasks) task[Symbol.dispose]();
     this.buffers[Symbol.dispose]();
     this.locals[Symbol.dispose]();
+    for (const resource of this.kept.splice(0)) resource[Symbol.dispose]();
   }
 }

@@ -279,6 +279,10 @@ export class TaskRebuild implements Rebuild, Disposable {
     }
   }
 
+  keep(resource: Disposable): void {
+    this.image.kept.push(resource);
+  }
+
   [Symbol.dispose](): void {
     this.#area?.[Symbol.dispose]();
   }

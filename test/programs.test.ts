@@ -28,6 +28,8 @@ const subjects: Subject[] = [
   { program: 'heap' },
   { program: 'stack' },
   { program: 'mappings' },
+  { program: 'shared' },
+  { program: 'shared', arguments: ['deleted'], rootOnly: true }, // only CAP_CHECKPOINT_RESTORE opens what a mapping shows
   { program: 'files' },
   { program: 'signals' },
   { program: 'identity' },
@@ -36,7 +38,7 @@ const subjects: Subject[] = [
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];
-const takesDirectory = new Set(['mappings', 'files', 'identity']);
+const takesDirectory = new Set(['mappings', 'shared', 'files', 'identity']);
 
 async function begin(room: Room, subject: Subject): Promise<Program> {
   const directory = takesDirectory.has(subject.program) ? [room.directory] : [];

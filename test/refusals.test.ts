@@ -25,10 +25,8 @@ const refusals: Record<string, RegExp> = {
   itimer: /timer/,
   timer: /timer/,
   pending: /signal|pending/,
-  'shared-memory': /shared|zero/,
   'sysv-memory': /SYSV|shared/i,
   'deleted-file': /deleted|gone|removed|unlinked/,
-  'deleted-mapping': /deleted|gone|removed|unlinked/,
   flock: /lock/,
   'posix-lock': /lock/,
   lease: /lease|lock/,
@@ -63,7 +61,7 @@ suite('what cannot be carried', { skip: lacks('gcc', 'libc6-dev') }, () => {
 
   test('everything in one list', async () => {
     using room = new Room();
-    const kinds = ['child', 'eventfd', 'epoll', 'timer', 'pending', 'shared-memory', 'deleted-file'];
+    const kinds = ['child', 'eventfd', 'epoll', 'timer', 'pending', 'aio', 'deleted-file'];
     const program = await begin(room, 'refused', ...kinds);
     const result = await room.stasis(['checkpoint', String(program.pid), '-o', room.path('image')]);
     failed(result, 10);

@@ -122,6 +122,12 @@ export class LocalMemory {
     return new LocalMemory(address, size);
   }
 
+  /** Bytes of a file, shared with it, until freed. `offset` and `size` are multiples of its page size. */
+  static map(fd: number, offset: number, size: number): LocalMemory {
+    const MAP_SHARED = 1;
+    return new LocalMemory(mustSyscall('mmap', `Cannot map ${size} bytes of a file`, 0, size, 3, MAP_SHARED, fd, offset), size);
+  }
+
   /** Gives the memory back. Nothing may touch `bytes` or `view` afterwards. */
   free(): void {
     syscall('munmap', this.address, this.bytes.length);

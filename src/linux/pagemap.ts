@@ -82,7 +82,8 @@ function read(fd: number, spans: readonly Span[]): PageRuns {
   return runs;
 }
 
-function push(runs: PageRuns, start: number, end: number): void {
+/** Appends a run, joined to the last one where they touch. */
+export function push(runs: PageRuns, start: number, end: number): void {
   const last = runs.length - 2;
   if (last >= 0 && runs[last]! + runs[last + 1]! === start) runs[last + 1]! += end - start;
   else runs.push(start, end - start);

@@ -13,6 +13,11 @@ export class ObjectTable {
     return this.#next++;
   }
 
+  /** The objref of the object with this key, if it has been described. */
+  find(key: string): number | undefined {
+    return this.#known.get(key);
+  }
+
   /** The objref of the object with this key; `describe` makes its record when it is met for the first time. */
   refer(key: string, describe: (objref: number) => ImageNode): { objref: number; before: ImageNode[] } {
     const known = this.#known.get(key);

@@ -6,6 +6,7 @@ import type { Blocker } from '../errors.ts';
 import type { RecordKind } from '../image/kind.ts';
 import type { Stat } from '../linux/proc/stat.ts';
 import type { Status } from '../linux/proc/status.ts';
+import type { LocalMemory } from '../linux/ffi.ts';
 import type { Range } from '../linux/process-memory.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
 import type { Area, Batch } from '../tracee/batch.ts';
@@ -40,7 +41,12 @@ export interface ImageNode {
   readonly children?: readonly ImageNode[];
   /** Pages of the target to be written inside this container. */
   readonly pages?: PageRuns;
+  /** How those pages are read, where they are not addresses in the memory of the target: shared objects, files. */
+  readonly readPages?: ReadPages;
 }
+
+/** Puts the pages of these runs, one after the other, to the begin of `into`. The target is still stopped then. */
+export type ReadPages = (runs: PageRuns, into: LocalMemory) => void;
 
 export function node<T>(record: RecordKind<T>, value: T, rest: Omit<ImageNode, 'record' | 'value'> = {}): ImageNode {
   return { record, value, ...rest };
@@ -112,6 +118,8 @@ export interface Rebuild {
   readonly finals: Finals;
   /** How the restarted program is attached to its surroundings. */
   readonly surroundings: Surroundings;
+  /** Ends with the restart: descriptors of ours from which tasks map. */
+  keep(resource: Disposable): void;
   /** Things that could not be given back and that the user should hear of. */
   readonly notes: string[];
 }
@@ -128,8 +136,14 @@ export interface Finals {
   lastCalls: (() => void)[];
   stopped?: boolean;
   systemCalls?: boolean;
-  /** The mapping being filled. */
-  vma?: { readonly start: bigint; readonly end: bigint; readonly after: readonly (() => void)[] };
+  /** The mapping being filled, or another object that has pages; addresses are then bytes from its start. */
+  vma?: {
+    readonly start: bigint;
+    readonly end: bigint;
+    readonly after: readonly (() => void)[];
+    /** Where the content goes when that is not the memory of the task. */
+    readonly store?: (ranges: readonly Range[], data: Uint8Array) => void;
+  };
 }
 
 /** The final steps of one thread, run while it is the one that {@link Rebuild.tracee} and {@link Rebuild.batch} mean. */

@@ -19,7 +19,7 @@ const record: RecordKind<Pages> = defineKind<Pages>({
   tag: 0x24,
   name: 'pages',
   data: true,
-  parents: ['vma-anonymous', 'vma-private-file'],
+  parents: ['vma-anonymous', 'vma-private-file', 'vma-shared-memory', 'shared-memory'],
   schema: s.record({ runs: s.array(s.uint(), 2 * pagesPerRecord) }),
 });
 
@@ -70,6 +70,7 @@ export const pages: ObjectKind<Pages> = {
       total += length;
     }
     if (total !== data.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${data.length}`);
-    rebuild.arrive(ranges, data);
+    if (vma.store === undefined) rebuild.arrive(ranges, data);
+    else vma.store(ranges, data);
   },
 };

@@ -22,6 +22,8 @@ const programs: Readonly<Record<string, string>> = {
   'vma-anonymous': 'mappings',
   'vma-private-file': 'mappings',
   'vma-shared-file': 'mappings',
+  'shared-memory': 'shared',
+  'vma-shared-memory': 'shared',
   pages: 'memory',
   'cpu-x86_64': 'avx',
   signals: 'signals',

@@ -22,6 +22,8 @@ import { executable, task } from './task.ts';
 import { thread } from './thread.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
+import { sharedMemory } from './shared-memory.ts';
+import { vmaSharedMemory } from './vma-shared-memory.ts';
 import { vmaSharedFile } from './vma-shared-file.ts';
 import type { VmaKind } from './vma.ts';
 
@@ -30,6 +32,7 @@ export type AnyKind = ObjectKind<any>;
 
 const vmas: readonly (AnyKind & VmaKind)[] = [
   vmaAnonymous,
+  vmaSharedMemory,
   vmaPrivateFile,
   vmaSharedFile,
 ]; // prettier-ignore
@@ -47,6 +50,7 @@ export const registry: readonly AnyKind[] = [
   file,
   executable,
   mm,
+  sharedMemory,
   ...vmas,
   pages,
   signals,

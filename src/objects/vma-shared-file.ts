@@ -23,9 +23,9 @@ export const vmaSharedFile: ObjectKind<SharedFileMapping> & VmaKind = {
   record,
   title: 'Shared file mapping',
   carried: 'File, offset, protection, advice. The content stays in the file, which may change until the restart.',
-  refused: 'Deleted or replaced files; shared anonymous memory, memfd, System V shared memory, devices.',
+  refused: 'Replaced files; devices.',
 
-  recognise: (vma) => vma.shared && vma.path.startsWith('/') && !/^\/(dev\/|memfd:|SYSV)/.test(vma.path),
+  recognise: (vma) => vma.shared && vma.path.startsWith('/') && !/^\/(dev\/(?!shm\/)|SYSV)/.test(vma.path),
 
   collect(vma, collection) {
     const base = mappingBase(vma, []);

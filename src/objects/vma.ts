@@ -71,13 +71,15 @@ export const mappingFields: MappingFields = {
   stored: s.uint(),
 };
 
+const none: ReadonlySet<string> = new Set();
+
 /** The common fields, or the flag that stands in the way. */
-export function mappingBase(vma: SmapsVma, runs: PageRuns): MappingBase | Blocker {
+export function mappingBase(vma: SmapsVma, runs: PageRuns, alsoOrdinary: ReadonlySet<string> = none): MappingBase | Blocker {
   const advice: string[] = [];
   for (const flag of vma.vmFlags) {
     const known = adviceOfFlag[flag];
     if (known !== undefined) advice.push(known[0]);
-    else if (!ordinaryFlags.has(flag)) {
+    else if (!ordinaryFlags.has(flag) && !alsoOrdinary.has(flag)) {
       return vmaBlocker(
         vma,
         `its flag ${flag} in /proc/PID/smaps is not supported yet`,

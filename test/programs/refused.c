@@ -55,7 +55,6 @@ static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
 static int itimer(void) { return setitimer(ITIMER_REAL, &(struct itimerval){{3600, 0}, {3600, 0}}, NULL) == 0; }
 static int posix_timer(void) { timer_t id; return timer_create(CLOCK_MONOTONIC, &(struct sigevent){.sigev_notify = SIGEV_NONE}, &id) == 0; }
 static int pending(void) { return sigprocmask(SIG_BLOCK, &usr2, NULL) == 0 && raise(SIGUSR2) == 0; }
-static int shared_memory(void) { return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED; }
 static int sysv_memory(void) {
   int id = shmget(IPC_PRIVATE, 4096, 0600);
   void *place = shmat(id, NULL, 0);
@@ -63,11 +62,6 @@ static int sysv_memory(void) {
   return place != (void *)-1;
 }
 static int deleted_file(void) { return file() >= 0 && unlink("refused.file") == 0; }
-static int deleted_mapping(void) {
-  int fd = file();
-  int ok = ftruncate(fd, 4096) == 0 && mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED;
-  return close(fd) == 0 && ok && unlink("refused.file") == 0;
-}
 static int lock_bsd(void) { return flock(file(), LOCK_EX) == 0; }
 static int lock_posix(void) { return fcntl(file(), F_SETLK, &(struct flock){.l_type = F_WRLCK, .l_len = 1}) == 0; }
 static int lease(void) {
@@ -85,8 +79,8 @@ static const struct { const char *name; int (*make)(void); } kinds[] = {
   {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
   {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends}, {"socketpair", socket_ends},
   {"socket", socket_inet}, {"pidfd", pid_fd}, {"itimer", itimer}, {"timer", posix_timer}, {"pending", pending},
-  {"shared-memory", shared_memory}, {"sysv-memory", sysv_memory}, {"deleted-file", deleted_file},
-  {"deleted-mapping", deleted_mapping}, {"flock", lock_bsd}, {"posix-lock", lock_posix}, {"lease", lease}, {"seccomp", filter},
+  {"sysv-memory", sysv_memory}, {"deleted-file", deleted_file},
+  {"flock", lock_bsd}, {"posix-lock", lock_posix}, {"lease", lease}, {"seccomp", filter},
   {"namespace", uts_namespace}, {"aio", async_io},
 };
 

@@ -14,6 +14,7 @@ import {
   sock_filter,
   sock_fprog,
 } from './seccomp.ts';
+import { shmid64_ds } from './shm.ts';
 import { siginfo, stack_t, kernel_sigaction } from './signal.ts';
 import { cmsghdr, msghdr } from './socket.ts';
 import { termios, winsize } from './termios.ts';
@@ -35,6 +36,7 @@ export const structTables: readonly StructTable<Fields>[] = [
   seccomp_notif_sizes,
   sock_filter,
   sock_fprog,
+  shmid64_ds,
   siginfo,
   stack_t,
   kernel_sigaction,
