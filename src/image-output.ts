@@ -6,6 +6,7 @@ import { maxRanges, rangesOf, readTraced } from './linux/process-memory.ts';
 import { pageSize, type PageRuns } from './linux/pagemap.ts';
 import type { ImageNode } from './objects/object.ts';
 import { type PageBuffers, pages, pagesPerRecord } from './objects/pages.ts';
+import { sharedSegment } from './objects/shared-segment.ts';
 import { sharedMemory } from './objects/shared-memory.ts';
 import { vmaAnonymous } from './objects/vma-anonymous.ts';
 
@@ -51,7 +52,7 @@ function* writePages(
   { pid, buffers }: PageInput,
   progress: OutputProgress,
 ): Generator<void> {
-  const dropZeros = record === vmaAnonymous.record || record === sharedMemory.record; // elsewhere a zero page hides what the file has
+  const dropZeros = record === vmaAnonymous.record || record === sharedMemory.record || record === sharedSegment.record; // elsewhere a zero page hides what the file has
   const read = readPages ?? ((chunk, into) => readTraced(pid, into, rangesOf(chunk)));
   for (const chunk of chunks(runs)) {
     const buffer = buffers.next;

@@ -30,6 +30,7 @@ const subjects: Subject[] = [
   { program: 'mappings' },
   { program: 'shared' },
   { program: 'shared', arguments: ['deleted'], rootOnly: true }, // only CAP_CHECKPOINT_RESTORE opens what a mapping shows
+  { program: 'segments' },
   { program: 'files' },
   { program: 'signals' },
   { program: 'identity' },

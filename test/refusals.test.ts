@@ -25,7 +25,6 @@ const refusals: Record<string, RegExp> = {
   itimer: /timer/,
   timer: /timer/,
   pending: /signal|pending/,
-  'sysv-memory': /SYSV|shared/i,
   'deleted-file': /deleted|gone|removed|unlinked/,
   flock: /lock/,
   'posix-lock': /lock/,

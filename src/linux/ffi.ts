@@ -128,6 +128,11 @@ export class LocalMemory {
     return new LocalMemory(mustSyscall('mmap', `Cannot map ${size} bytes of a file`, 0, size, 3, MAP_SHARED, fd, offset), size);
   }
 
+  /** Memory that exists already. */
+  static at(address: number, size: number): LocalMemory {
+    return new LocalMemory(address, size);
+  }
+
   /** Gives the memory back. Nothing may touch `bytes` or `view` afterwards. */
   free(): void {
     syscall('munmap', this.address, this.bytes.length);

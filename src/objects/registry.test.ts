@@ -24,6 +24,8 @@ const programs: Readonly<Record<string, string>> = {
   'vma-shared-file': 'mappings',
   'shared-memory': 'shared',
   'vma-shared-memory': 'shared',
+  'shared-segment': 'segments',
+  'vma-shared-segment': 'segments',
   pages: 'memory',
   'cpu-x86_64': 'avx',
   signals: 'signals',

@@ -22,6 +22,8 @@ import { executable, task } from './task.ts';
 import { thread } from './thread.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
+import { sharedSegment } from './shared-segment.ts';
+import { vmaSharedSegment } from './vma-shared-segment.ts';
 import { sharedMemory } from './shared-memory.ts';
 import { vmaSharedMemory } from './vma-shared-memory.ts';
 import { vmaSharedFile } from './vma-shared-file.ts';
@@ -33,6 +35,7 @@ export type AnyKind = ObjectKind<any>;
 const vmas: readonly (AnyKind & VmaKind)[] = [
   vmaAnonymous,
   vmaSharedMemory,
+  vmaSharedSegment,
   vmaPrivateFile,
   vmaSharedFile,
 ]; // prettier-ignore
@@ -51,6 +54,7 @@ export const registry: readonly AnyKind[] = [
   executable,
   mm,
   sharedMemory,
+  sharedSegment,
   ...vmas,
   pages,
   signals,

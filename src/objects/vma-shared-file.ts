@@ -25,7 +25,7 @@ export const vmaSharedFile: ObjectKind<SharedFileMapping> & VmaKind = {
   carried: 'File, offset, protection, advice. The content stays in the file, which may change until the restart.',
   refused: 'Replaced files; devices.',
 
-  recognise: (vma) => vma.shared && vma.path.startsWith('/') && !/^\/(dev\/(?!shm\/)|SYSV)/.test(vma.path),
+  recognise: (vma) => vma.shared && vma.path.startsWith('/') && !/^\/(dev\/(?!shm\/))/.test(vma.path),
 
   collect(vma, collection) {
     const base = mappingBase(vma, []);

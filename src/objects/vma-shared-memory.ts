@@ -133,7 +133,7 @@ function originOf(path: string): Pick<SharedMemory, 'backing' | 'name'> {
 }
 
 /** Source: man 5 proc_pid_map_files: to follow its links takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE. */
-function openable(pid: number, { start, end, inode, deleted, path }: SmapsVma, device: string): string | undefined {
+export function openable(pid: number, { start, end, inode, deleted, path }: SmapsVma, device: string): string | undefined {
   const mapped = `/proc/${pid}/map_files/${start.toString(16)}-${end.toString(16)}`;
   if (canRead(mapped)) return mapped;
   for (const { fd, link } of readFds(pid)) {
@@ -162,7 +162,7 @@ interface Piece {
   readonly count: number;
 }
 
-interface Content {
+export interface Content {
   readonly pages: PageRuns;
   /** Bytes. */
   readonly end: bigint;
@@ -173,7 +173,7 @@ interface Content {
  * What the mappings of one process show of the memory. mincore tells which pages exist, so that none is made by reading it;
  * what is swapped out does not count for it, then all is read.
  */
-function throughMappings(vma: SmapsVma, { vmas, injector, pid }: Collection): Content | undefined {
+export function throughMappings(vma: SmapsVma, { vmas, injector, pid }: Collection): Content | undefined {
   // Of private mappings nobody can tell which pages are still those of the memory.
   const same = vmas.filter(({ inode, deviceMajor, deviceMinor, shared }) =>
     shared && inode === vma.inode && deviceMajor === vma.deviceMajor && deviceMinor === vma.deviceMinor); // prettier-ignore

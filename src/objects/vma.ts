@@ -37,7 +37,7 @@ export interface MappingBase {
   readonly stored: number;
 }
 
-const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
+export const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
 export const MAP = {
   SHARED: 1,
   PRIVATE: 2,
@@ -118,6 +118,15 @@ export function restartMapping(value: MappingBase, rebuild: Rebuild, flags: numb
   const place = `${start.toString(16)}-${end.toString(16)}`;
   rebuild.room(8);
   rebuild.batch.add(`map ${place}`, 'mmap', [start, length, filling, flags | MAP.FIXED_NOREPLACE, fd, offset]);
+  completeMapping(value, rebuild, filling);
+}
+
+/** What must follow the pages of a mapping that has the protection `filling` so far. */
+export function completeMapping(value: MappingBase, rebuild: Rebuild, filling: number): void {
+  const { start, end } = value;
+  const length = end - start;
+  const protection = protectionBits(value.protection);
+  const place = `${start.toString(16)}-${end.toString(16)}`;
   const after: (() => void)[] = [];
   if (filling !== protection) {
     after.push(() => rebuild.batch.add(`protect ${place}`, 'mprotect', [start, length, protection]));

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <unistd.h>
 #include "stasis.h"
 
@@ -13,6 +14,9 @@ int main(void) {
   const int fd = memfd_create("golden", 0);
   if (shared == MAP_FAILED || fd < 0 || ftruncate(fd, 4096) != 0) return 1;
   if (mmap(0, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED || close(fd) != 0) return 1;
-  shared[4096] = 1;
+  const int segment = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+  char *attached = shmat(segment, 0, 0);
+  if (attached == (void *)-1 || shmctl(segment, IPC_RMID, 0) != 0) return 1;
+  shared[4096] = attached[0] = 1;
   return checkpoint(0, STDOUT_FILENO, 0) < 0;
 }

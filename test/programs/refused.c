@@ -11,7 +11,6 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -55,12 +54,6 @@ static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
 static int itimer(void) { return setitimer(ITIMER_REAL, &(struct itimerval){{3600, 0}, {3600, 0}}, NULL) == 0; }
 static int posix_timer(void) { timer_t id; return timer_create(CLOCK_MONOTONIC, &(struct sigevent){.sigev_notify = SIGEV_NONE}, &id) == 0; }
 static int pending(void) { return sigprocmask(SIG_BLOCK, &usr2, NULL) == 0 && raise(SIGUSR2) == 0; }
-static int sysv_memory(void) {
-  int id = shmget(IPC_PRIVATE, 4096, 0600);
-  void *place = shmat(id, NULL, 0);
-  shmctl(id, IPC_RMID, NULL);
-  return place != (void *)-1;
-}
 static int deleted_file(void) { return file() >= 0 && unlink("refused.file") == 0; }
 static int lock_bsd(void) { return flock(file(), LOCK_EX) == 0; }
 static int lock_posix(void) { return fcntl(file(), F_SETLK, &(struct flock){.l_type = F_WRLCK, .l_len = 1}) == 0; }
@@ -79,7 +72,7 @@ static const struct { const char *name; int (*make)(void); } kinds[] = {
   {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
   {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends}, {"socketpair", socket_ends},
   {"socket", socket_inet}, {"pidfd", pid_fd}, {"itimer", itimer}, {"timer", posix_timer}, {"pending", pending},
-  {"sysv-memory", sysv_memory}, {"deleted-file", deleted_file},
+  {"deleted-file", deleted_file},
   {"flock", lock_bsd}, {"posix-lock", lock_posix}, {"lease", lease}, {"seccomp", filter},
   {"namespace", uts_namespace}, {"aio", async_io},
 };
