@@ -10,15 +10,20 @@ import { identify, referToFile } from './objects/file.ts';
 import { collectFiles } from './objects/files.ts';
 import { collectFs, fs } from './objects/fs.ts';
 import { collectLimits, limits } from './objects/limits.ts';
+import { collectIntervalTimers } from './objects/interval-timers.ts';
+import { collectMembarrier } from './objects/membarrier.ts';
 import { collectMm, isTimeMapping, largestHole, mm } from './objects/mm.ts';
 import { node, type Collection, type ImageNode, type ThreadCollection } from './objects/object.ts';
 import { ObjectTable } from './objects/object-table.ts';
-import { collectRefusals, intervalTimers } from './objects/refusals.ts';
+import { collectRefusals } from './objects/refusals.ts';
+import { collectPendingSignals, collectThreadPendingSignals } from './objects/pending-signals.ts';
+import { collectPosixTimers } from './objects/posix-timers.ts';
 import { openFileKinds, vmaKinds } from './objects/registry.ts';
 import { collectScheduling, scheduling } from './objects/scheduling.ts';
 import { collectSettings, settings } from './objects/settings.ts';
 import { collectSignals, signals } from './objects/signals.ts';
 import { collectTask, executable, task } from './objects/task.ts';
+import { collectThreadSettings, threadSettings } from './objects/thread-settings.ts';
 import { collectThread, thread } from './objects/thread.ts';
 import { isBlocker, vmaBlocker } from './objects/vma.ts';
 import { Injector } from './tracee/injector.ts';
@@ -59,8 +64,19 @@ function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: B
   const injectorFor = (thread: FrozenThread): Injector => new Injector(thread.tracee, vdso, thread.settled.healing, hole);
   using injector = injectorFor(leader);
   const { imageFd } = options;
-  const collection: Collection = { pid, tracee, status, stat, vmas, vdso, injector, blockers, objects, imageFd };
-  blockers.push(...intervalTimers(injector));
+  const collection: Collection = {
+    pid,
+    tracee,
+    status,
+    stat,
+    vmas,
+    vdso,
+    injector,
+    blockers,
+    objects,
+    imageFd,
+    stopped: leader.at,
+  };
   const children = [
     ...executableNodes(collection),
     node(mm.record, collectMm(collection), { children: mappingNodes(collection) }),
@@ -68,6 +84,10 @@ function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: B
     node(fs.record, collectFs(collection)),
     node(limits.record, collectLimits(collection)),
     node(settings.record, collectSettings(collection)),
+    ...collectMembarrier(collection),
+    ...collectPosixTimers(collection),
+    ...collectPendingSignals(collection),
+    ...collectIntervalTimers(collection),
     collectFiles(collection, openFileKinds),
     threadNode(leader, injector, collection, options),
   ];
@@ -88,7 +108,9 @@ function threadNode(frozen: FrozenThread, injector: Injector, process: Collectio
   const children = [
     node(cpuX86_64.record, collectCpu(collection, answer?.tid === tracee.tid ? answer.value : undefined)),
     node(scheduling.record, collectScheduling(collection)),
+    node(threadSettings.record, collectThreadSettings(collection)),
     node(credentials.record, collectCredentials(collection)),
+    ...collectThreadPendingSignals(collection),
   ];
   return node(thread.record, collectThread(collection), { children });
 }

@@ -24,6 +24,8 @@ export interface FrozenThread {
   readonly registers: Registers;
   /** As it goes on. */
   readonly settled: Settled;
+  /** CLOCK_MONOTONIC at its stop, nanoseconds. */
+  readonly at: bigint;
 }
 
 /** A process all of whose threads are stopped. */
@@ -157,7 +159,7 @@ function describeThread({ tracee, asleepSince, at }: Stopped, vdso: Vdso): Froze
     note: vdso.bytes.subarray(vdso.bytes.length - roomSize + noteOffset),
     now: at,
   });
-  return { tracee, status, stat: readStat(tid), registers, settled };
+  return { tracee, status, stat: readStat(tid), registers, settled, at };
 }
 
 function release(processes: readonly FrozenProcess[], since: number): void {

@@ -31,7 +31,7 @@ interface ThreadRebuild extends ThreadFinals {
 
 export class TaskRebuild implements Rebuild, Disposable {
   readonly image: ImageRebuild;
-  readonly finals: Finals = { calls: [], lastCalls: [] };
+  readonly finals: Finals = { calls: [], lastCalls: [], armCalls: [], injected: [], timers: new Map() };
   readonly #birth: Birth;
   #leader: ThreadRebuild | undefined;
   readonly #followers: ThreadRebuild[] = [];
@@ -73,7 +73,7 @@ export class TaskRebuild implements Rebuild, Disposable {
 
   execute(path: string): void {
     const tracee = this.#birth(path, this.finals.systemCalls === true);
-    this.#leader = { tracee, formerTid: this.finals.pid ?? early('the task'), calls: [] };
+    this.#leader = { tracee, formerTid: this.finals.pid ?? early('the task'), ...noSteps() };
     tracee.resumeToSyscallStop(); // the exit of execve
     setSignalMask(tracee.tid, allButTrap);
     const inherited = new Set(readFds(tracee.tid).map(({ fd }) => fd));
@@ -100,7 +100,7 @@ export class TaskRebuild implements Rebuild, Disposable {
       return;
     }
     this.flush();
-    this.#thread = { tracee: this.#cloneThread(), formerTid: tid, calls: [] };
+    this.#thread = { tracee: this.#cloneThread(), formerTid: tid, ...noSteps() };
     this.#followers.push(this.#thread);
   }
 
@@ -212,14 +212,25 @@ export class TaskRebuild implements Rebuild, Disposable {
   complete(): void {
     const { finals } = this;
     for (const step of finals.calls) step();
-    for (const thread of this.#threads) this.#runAs(thread, thread.calls);
+    for (const thread of this.#threads) this.#runAs(thread, [...thread.calls, ...thread.lastCalls]);
     this.room(finals.lastCalls.length);
-    for (const step of finals.lastCalls) step();
+    for (const step of [...finals.lastCalls, ...finals.armCalls]) step();
     this.flush();
+    for (const thread of this.#threads) this.#runAs(thread, thread.injected);
+    for (const step of finals.injected) step();
     for (const thread of this.#threads) if (thread.fallAsleep !== undefined) this.#runAs(thread, [thread.fallAsleep]);
     this.area.remove();
     for (const thread of this.#threads) this.#runAs(thread, [() => thread.registers?.()]);
     if (finals.stopped === true) syscall('kill', this.leader.tid, 19);
+  }
+
+  get threadIds(): ReadonlyMap<number, number> {
+    return new Map(this.#threads.map(({ formerTid, tracee }) => [formerTid, tracee.tid]));
+  }
+
+  runAs(formerTid: number | undefined, step: () => void): void {
+    const thread = this.#threads.find((one) => one.formerTid === formerTid);
+    this.#runAs(thread ?? this.#leader ?? early('the executable'), [step]);
   }
 
   /** The leader last. */
@@ -286,6 +297,10 @@ export class TaskRebuild implements Rebuild, Disposable {
   [Symbol.dispose](): void {
     this.#area?.[Symbol.dispose]();
   }
+}
+
+function noSteps(): Pick<ThreadFinals, 'calls' | 'lastCalls' | 'injected'> {
+  return { calls: [], lastCalls: [], injected: [] };
 }
 
 function early(what: string): never {

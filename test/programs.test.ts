@@ -36,6 +36,10 @@ const subjects: Subject[] = [
   { program: 'identity' },
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process
   { program: 'settings' },
+  { program: 'pending' },
+  { program: 'handler' },
+  { program: 'itimers' },
+  { program: 'posix-timers' },
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];

@@ -1,4 +1,6 @@
 /** ptrace and wait, typed and thin. Source: man 2 ptrace, include/uapi/linux/ptrace.h. */
+import { ptrace_peeksiginfo_args } from './abi/ptrace.ts';
+import { siginfo } from './abi/signal.ts';
 import { LocalMemory, mustSyscall, syscall, syscallError, type Word } from './ffi.ts';
 
 export const PTRACE = {
@@ -138,4 +140,21 @@ export function getRobustList(tid: number): { head: bigint; length: bigint } {
   const memory = scratch();
   mustSyscall('get_robust_list', `Cannot read the robust futex list of ${tid}`, tid, memory.address, memory.address + 8n);
   return { head: memory.view.getBigUint64(0, true), length: memory.view.getBigUint64(8, true) };
+}
+
+/** Copies of the siginfo of every queued signal, oldest first: of the process (`shared`), or of this thread alone. */
+export function peekSignals(tid: number, shared: boolean): Uint8Array[] {
+  const PTRACE_PEEKSIGINFO_SHARED = 1;
+  const perCall = 256;
+  const size = siginfo.size;
+  const memory = scratch();
+  const found: Uint8Array[] = [];
+  for (;;) {
+    const values = { off: BigInt(found.length), flags: shared ? PTRACE_PEEKSIGINFO_SHARED : 0, nr: perCall };
+    memory.bytes.set(ptrace_peeksiginfo_args.make(values));
+    const [from, to] = [memory.address, memory.address + 64n];
+    const count = mustPtrace(PTRACE.PEEKSIGINFO, tid, `Cannot read the pending signals of ${tid}`, from, to);
+    for (let at = 64; at < 64 + count * size; at += size) found.push(memory.bytes.slice(at, at + size));
+    if (count < perCall) return found;
+  }
 }

@@ -61,6 +61,7 @@ export const x86_64Numbers = {
   rt_sigpending: 127,
   rt_sigreturn: 15,
   rt_tgsigqueueinfo: 297,
+  rt_sigqueueinfo: 129,
   restart_syscall: 219,
   io_getevents: 208,
   io_pgetevents: 333,
@@ -130,6 +131,13 @@ export const x86_64Numbers = {
   sched_getattr: 315,
   ioprio_set: 251,
   ioprio_get: 252,
+  timer_create: 222,
+  timer_settime: 223,
+  timer_gettime: 224,
+  timer_getoverrun: 225,
+  timer_delete: 226,
+  membarrier: 324,
+  chroot: 161,
 } as const;
 
 export type SyscallName = keyof typeof x86_64Numbers;

@@ -14,6 +14,7 @@ import type { PageRuns } from '../linux/pagemap.ts';
 import type { DescriptorBuilder } from './descriptor-builder.ts';
 import type { LocalDescriptors } from './local-descriptors.ts';
 import type { ObjectTable } from './object-table.ts';
+import type { TimerRebuild } from './timer-rebuild.ts';
 import type { Injector } from '../tracee/injector.ts';
 import type { Settled } from '../tracee/interrupted-call.ts';
 import type { Tracee } from '../tracee/tracee.ts';
@@ -75,6 +76,8 @@ export interface Collection {
   readonly injector: Injector;
   /** What cannot be carried; collected, so that the user sees all of it at once. */
   readonly blockers: Blocker[];
+  /** CLOCK_MONOTONIC at the stop, nanoseconds: the image tells how things were then. */
+  readonly stopped: bigint;
   /** Of the whole image. */
   readonly objects: ObjectTable;
   /** For a checkpoint that the target itself asked for: our duplicate of the descriptor that receives the image. */
@@ -111,6 +114,10 @@ export interface Rebuild {
   beginThread(tid: number): void;
   /** The thread whose record is open. */
   readonly thread: ThreadFinals;
+  /** Thread ids by what they were at the checkpoint. */
+  readonly threadIds: ReadonlyMap<number, number>;
+  /** Takes the steps as the thread that had this id, or as the leader. */
+  runAs(formerTid: number | undefined, step: () => void): void;
   readonly acceptChangedFiles: boolean;
   /** Descriptions met so far, by objref. */
   readonly described: Map<number, unknown>;
@@ -134,6 +141,12 @@ export interface Finals {
   calls: (() => void)[];
   /** Calls after those of all threads: what the others would undo. */
   lastCalls: (() => void)[];
+  /** Calls after all others: timers begin to run. */
+  armCalls: (() => void)[];
+  /** Steps of the leader after all batches, by single calls: then every signal is blocked. */
+  injected: (() => void)[];
+  /** The POSIX timers to be, by their ids. */
+  timers: Map<number, TimerRebuild>;
   stopped?: boolean;
   systemCalls?: boolean;
   /** The mapping being filled, or another object that has pages; addresses are then bytes from its start. */
@@ -152,6 +165,10 @@ export interface ThreadFinals {
   readonly formerTid: number;
   /** Calls by the thread itself: its identity, credentials, scheduling. */
   readonly calls: (() => void)[];
+  /** Calls after those: what they would undo. */
+  readonly lastCalls: (() => void)[];
+  /** Steps after all batches, by single calls: then every signal is blocked. */
+  readonly injected: (() => void)[];
   /** Goes back to sleep for the rest of the time; the working area still exists. */
   fallAsleep?: () => void;
   /** Registers and whatever ptrace sets, when the working area is gone. */

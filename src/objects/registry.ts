@@ -6,6 +6,8 @@ import { file } from './file.ts';
 import { descriptor, files } from './files.ts';
 import { fs } from './fs.ts';
 import { limits } from './limits.ts';
+import { intervalTimers } from './interval-timers.ts';
+import { membarrier } from './membarrier.ts';
 import { mm } from './mm.ts';
 import type { ObjectKind } from './object.ts';
 import { openDevice } from './open-device.ts';
@@ -15,10 +17,13 @@ import { openImage } from './open-image.ts';
 import { openRegular } from './open-regular.ts';
 import { openStream } from './open-stream.ts';
 import { pages } from './pages.ts';
+import { pendingSignals, threadPendingSignals } from './pending-signals.ts';
+import { posixTimers } from './posix-timers.ts';
 import { scheduling } from './scheduling.ts';
 import { settings } from './settings.ts';
 import { signals } from './signals.ts';
 import { executable, task } from './task.ts';
+import { threadSettings } from './thread-settings.ts';
 import { thread } from './thread.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
@@ -61,13 +66,19 @@ export const registry: readonly AnyKind[] = [
   fs,
   limits,
   settings,
+  membarrier,
+  posixTimers,
+  pendingSignals,
+  intervalTimers,
   files,
   ...openFiles,
   descriptor,
   thread,
   cpuX86_64,
   scheduling,
+  threadSettings,
   credentials,
+  threadPendingSignals,
 ]; // prettier-ignore
 
 export const vmaKinds: readonly VmaKind[] = vmas;

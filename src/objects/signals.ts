@@ -67,7 +67,7 @@ export const signals: ObjectKind<Signals> = {
   record,
   title: 'Signal dispositions',
   carried: 'Handler, flags, mask and restorer of every signal.',
-  refused: 'Pending signals.',
+  refused: '',
 
   restart(value, rebuild) {
     rebuild.finals.calls.push(() => {

@@ -160,14 +160,14 @@ export class Area implements Disposable {
   }
 
   /** One call through the vdso's instruction, at the cost of two stops. */
-  #inject(name: SyscallName, parameters: readonly Word[]): bigint {
+  #inject(name: SyscallName, parameters: readonly Word[], action: string = `prepare ${this.tracee.tid}`): bigint {
     const { architecture } = this.tracee;
     this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls[name], parameters));
     this.tracee.resumeToSyscallStop();
     this.tracee.resumeToSyscallStop();
     const result = architecture.result(this.tracee.getRegisters());
     if (result < 0n) {
-      throw syscallError(name, Number(result), `Cannot prepare ${this.tracee.tid}`, { code: 'RESTART_FAILED', phase: 'restore' });
+      throw syscallError(name, Number(result), `Cannot ${action}`, { code: 'RESTART_FAILED', phase: 'restore' });
     }
     return result;
   }
@@ -184,6 +184,11 @@ export class Area implements Disposable {
 
   batch(): Batch {
     return new Batch(this);
+  }
+
+  /** One call by itself, throwing when it fails; `action` completes «Cannot …». */
+  mustCall(action: string, name: SyscallName, parameters: readonly Word[]): bigint {
+    return this.#inject(name, parameters, action);
   }
 
   /** Makes one call and stops the task inside it, as an interrupt would; returns what the call then answers. */

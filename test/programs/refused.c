@@ -14,7 +14,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <linux/filter.h>
@@ -51,9 +50,6 @@ static int pipe_ends(void) { return pipe(ends) == 0; }
 static int socket_ends(void) { return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0; }
 static int socket_inet(void) { return socket(AF_INET, SOCK_STREAM, 0) >= 0; }
 static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
-static int itimer(void) { return setitimer(ITIMER_REAL, &(struct itimerval){{3600, 0}, {3600, 0}}, NULL) == 0; }
-static int posix_timer(void) { timer_t id; return timer_create(CLOCK_MONOTONIC, &(struct sigevent){.sigev_notify = SIGEV_NONE}, &id) == 0; }
-static int pending(void) { return sigprocmask(SIG_BLOCK, &usr2, NULL) == 0 && raise(SIGUSR2) == 0; }
 static int deleted_file(void) { return file() >= 0 && unlink("refused.file") == 0; }
 static int lock_bsd(void) { return flock(file(), LOCK_EX) == 0; }
 static int lock_posix(void) { return fcntl(file(), F_SETLK, &(struct flock){.l_type = F_WRLCK, .l_len = 1}) == 0; }
@@ -71,7 +67,7 @@ static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_set
 static const struct { const char *name; int (*make)(void); } kinds[] = {
   {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
   {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends}, {"socketpair", socket_ends},
-  {"socket", socket_inet}, {"pidfd", pid_fd}, {"itimer", itimer}, {"timer", posix_timer}, {"pending", pending},
+  {"socket", socket_inet}, {"pidfd", pid_fd},
   {"deleted-file", deleted_file},
   {"flock", lock_bsd}, {"posix-lock", lock_posix}, {"lease", lease}, {"seccomp", filter},
   {"namespace", uts_namespace}, {"aio", async_io},

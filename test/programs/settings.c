@@ -1,6 +1,6 @@
 /*
  * Settings that a process has beside its memory and its files: `settings GO`. Scheduling policy, nice value, processors and
- * I/O priority; what prctl sets; OOM score and core dump filter; and, as root, fewer capabilities and secure bits.
+ * I/O priority; what prctl sets, speculation controls; membarrier; OOM score and core dump filter; and, as root, fewer capabilities and secure bits.
  */
 #include "program.h"
 #include <sched.h>
@@ -33,6 +33,11 @@ static void take(char *into) {
     put(into, written[i].name, value);
   }
   for (size_t i = 0; i < sizeof returned / sizeof *returned; i++) put(into, returned[i].name, prctl(returned[i].get, 0, 0, 0, 0));
+  put(into, "MCE_KILL", prctl(PR_MCE_KILL_GET, 0, 0, 0, 0));
+  put(into, "IO_FLUSHER", prctl(58, 0, 0, 0, 0));
+  put(into, "MDWE", prctl(66, 0, 0, 0, 0));
+  for (int which = 0; which < 3; which++) put(into, "speculation", prctl(PR_GET_SPECULATION_CTRL, which, 0, 0, 0));
+  put(into, "membarrier", syscall(SYS_membarrier, 1 << 9, 0, 0));
   put(into, "policy", sched_getscheduler(0));
   put(into, "nice", getpriority(PRIO_PROCESS, 0));
   put(into, "I/O priority", syscall(SYS_ioprio_get, 1, 0));
@@ -68,6 +73,10 @@ int main(int argc, char **argv) {
   need(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "PR_SET_CHILD_SUBREAPER");
   need(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0, "PR_SET_THP_DISABLE");
   need(prctl(PR_SET_NAME, "no \xff UTF-8") == 0, "PR_SET_NAME");
+  need(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0) == 0, "PR_MCE_KILL");
+  for (int which = 0; which < 3; which++) prctl(PR_SET_SPECULATION_CTRL, which, which == 0 ? PR_SPEC_FORCE_DISABLE : PR_SPEC_DISABLE, 0, 0);
+  prctl(57, 1, 0, 0, 0); /* PR_SET_IO_FLUSHER, root only */
+  for (int command = 1 << 2; command <= 1 << 8; command <<= 2) syscall(SYS_membarrier, command, 0, 0); /* the registrations */
   write_file("/proc/self/oom_score_adj", "321");
   write_file("/proc/self/coredump_filter", "0x11");
   if (prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) == 0) { // root

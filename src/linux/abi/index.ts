@@ -3,7 +3,7 @@ import type { Fields, StructTable } from '../structs.ts';
 import { pm_scan_arg, page_region } from './pagemap.ts';
 import { pollfd } from './poll.ts';
 import { prctl_mm_map } from './prctl.ts';
-import { ptrace_rseq_configuration } from './ptrace.ts';
+import { ptrace_peeksiginfo_args, ptrace_rseq_configuration, ptrace_sud_config, seccomp_metadata } from './ptrace.ts';
 import { rlimit64 } from './resource.ts';
 import {
   seccomp_data,
@@ -15,10 +15,10 @@ import {
   sock_fprog,
 } from './seccomp.ts';
 import { shmid64_ds } from './shm.ts';
-import { siginfo, stack_t, kernel_sigaction } from './signal.ts';
+import { siginfo, sigevent, stack_t, kernel_sigaction } from './signal.ts';
 import { cmsghdr, msghdr } from './socket.ts';
 import { termios, winsize } from './termios.ts';
-import { timespec, itimerval } from './time.ts';
+import { itimerspec, timespec, itimerval } from './time.ts';
 import { iovec } from './uio.ts';
 import { user_regs_struct } from './user-x86_64.ts';
 
@@ -27,7 +27,10 @@ export const structTables: readonly StructTable<Fields>[] = [
   page_region,
   pollfd,
   prctl_mm_map,
+  ptrace_peeksiginfo_args,
   ptrace_rseq_configuration,
+  ptrace_sud_config,
+  seccomp_metadata,
   rlimit64,
   seccomp_data,
   seccomp_notif,
@@ -38,6 +41,7 @@ export const structTables: readonly StructTable<Fields>[] = [
   sock_fprog,
   shmid64_ds,
   siginfo,
+  sigevent,
   stack_t,
   kernel_sigaction,
   msghdr,
@@ -45,6 +49,7 @@ export const structTables: readonly StructTable<Fields>[] = [
   termios,
   winsize,
   timespec,
+  itimerspec,
   itimerval,
   iovec,
   user_regs_struct,

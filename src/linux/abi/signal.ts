@@ -25,6 +25,21 @@ export const siginfo: Struct<typeof siginfo_fields> = new Struct({
   fields: siginfo_fields,
 });
 
+const sigevent_fields = {
+  'sigev_value.sival_ptr': ['u64', 0],
+  sigev_signo: ['i32', 8],
+  sigev_notify: ['i32', 12],
+  '_sigev_un._tid': ['i32', 16],
+} as const;
+
+/** `man 3type sigevent` */
+export const sigevent: Struct<typeof sigevent_fields> = new Struct({
+  type: 'struct sigevent',
+  header: 'signal.h',
+  size: 64,
+  fields: sigevent_fields,
+});
+
 const stack_t_fields = {
   ss_sp: ['u64', 0],
   ss_flags: ['i32', 8],
