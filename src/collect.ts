@@ -47,11 +47,12 @@ export interface TaskNode extends ImageNode {
 /** The records of all processes, each with everything inside. Throws CannotCarryError with all blockers. They are as before. */
 export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskNode[] {
   const blockers = [...options.blockers];
-  const objects = new ObjectTable();
+  using objects = new ObjectTable(frozen.processes.map(({ pid }) => pid));
   const nodes = frozen.processes.map((process) => ({
     ...collectProcess(process, objects, blockers, options),
     pid: process.pid,
   }));
+  blockers.push(...objects.finish());
   if (blockers.length > 0) throw new CannotCarryError(frozen.root.pid, blockers);
   return nodes;
 }

@@ -32,6 +32,7 @@ const subjects: Subject[] = [
   { program: 'shared', arguments: ['deleted'], rootOnly: true }, // only CAP_CHECKPOINT_RESTORE opens what a mapping shows
   { program: 'segments' },
   { program: 'files' },
+  { program: 'unix' },
   { program: 'signals' },
   { program: 'identity' },
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process
@@ -43,7 +44,7 @@ const subjects: Subject[] = [
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];
-const takesDirectory = new Set(['mappings', 'shared', 'files', 'identity']);
+const takesDirectory = new Set(['mappings', 'shared', 'files', 'unix', 'identity']);
 
 async function begin(room: Room, subject: Subject): Promise<Program> {
   const directory = takesDirectory.has(subject.program) ? [room.directory] : [];

@@ -19,7 +19,6 @@ const refusals: Record<string, RegExp> = {
   inotify: /inotify/,
   memfd: /memfd/,
   pipe: /pipe/,
-  socketpair: /socket/,
   socket: /socket/,
   pidfd: /pidfd|pid/,
   'deleted-file': /deleted|gone|removed|unlinked/,

@@ -3,6 +3,7 @@ import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readFdInfo } from '../linux/proc/fdinfo.ts';
 import { readFds, readFdStat } from '../linux/proc/fds.ts';
+import { readProcLinkIfPresent } from '../linux/proc/read.ts';
 import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
 
@@ -38,29 +39,55 @@ const descriptorRecord: RecordKind<Descriptor> = defineKind<Descriptor>({
 export function collectFiles(collection: Collection, kinds: readonly OpenFileKind[]): ImageNode {
   const table = readTable(collection.pid);
   const children: ImageNode[] = [];
-  const { pid } = collection;
-  const { descriptions } = collection.objects;
+  const whole: Collection = { ...collection, carryOwn: (fd) => carryOwn(fd, collection, kinds) };
   for (const file of table) {
-    let objref = descriptions.find(pid, file);
-    if (objref === undefined) {
-      const found = describe(file, table, collection, kinds);
-      if (found === undefined) continue;
-      children.push(...found.nodes);
-      objref = found.objref;
-      descriptions.add(pid, file, objref);
-    }
-    children.push(node(descriptorRecord, { fd: file.fd, closeOnExec: isCloseOnExec(file.info), description: objref }));
+    const found = carry(file, table, whole, kinds);
+    if (found === undefined) continue;
+    const closeOnExec = isCloseOnExec(file.info);
+    children.push(...found.nodes, node(descriptorRecord, { fd: file.fd, closeOnExec, description: found.objref }));
   }
   return node(record, { highest: table.at(-1)?.fd ?? -1 }, { children });
+}
+
+interface Carried {
+  readonly objref: number;
+  /** What has not been described yet. */
+  readonly nodes: readonly ImageNode[];
+}
+
+function carry(
+  file: OpenFile,
+  table: readonly OpenFile[],
+  collection: Collection,
+  kinds: readonly OpenFileKind[],
+): Carried | undefined {
+  const { descriptions } = collection.objects;
+  const objref = descriptions.find(collection.pid, file);
+  if (objref !== undefined) return { objref, nodes: [] };
+  const found = describe(file, table, collection, kinds);
+  if (found !== undefined) descriptions.add(collection.pid, file, found.objref);
+  return found;
+}
+
+/** A description of which we have a descriptor ourselves: that is the one to look at. */
+function carryOwn(fd: number, collection: Collection, kinds: readonly OpenFileKind[]): Carried | undefined {
+  const own: Collection = { ...collection, pid: process.pid, carryOwn: (other) => carryOwn(other, collection, kinds) };
+  const file = readFile(process.pid, fd, readProcLinkIfPresent(process.pid, `fd/${fd}`) ?? '');
+  return file === undefined ? undefined : carry(file, [file], own, kinds);
 }
 
 function readTable(pid: number): OpenFile[] {
   const table: OpenFile[] = [];
   for (const { fd, link } of readFds(pid)) {
-    const stat = readFdStat(pid, fd);
-    if (stat !== undefined) table.push({ fd, link, stat, info: readFdInfo(pid, fd) });
+    const file = readFile(pid, fd, link);
+    if (file !== undefined) table.push(file);
   }
   return table;
+}
+
+function readFile(pid: number, fd: number, link: string): OpenFile | undefined {
+  const stat = readFdStat(pid, fd);
+  return stat === undefined ? undefined : { fd, link, stat, info: readFdInfo(pid, fd) };
 }
 
 function describe(
@@ -68,7 +95,7 @@ function describe(
   table: readonly OpenFile[],
   collection: Collection,
   kinds: readonly OpenFileKind[],
-): { nodes: ImageNode[]; objref: number } | undefined {
+): Carried | undefined {
   const O_PATH = 0o10000000;
   const O_ASYNC = 0o20000;
   const refuse = (what: string): undefined => {

@@ -1,12 +1,21 @@
-/** Objrefs: from 1, in order of first appearance; an object is described before or with its first user. */
+/** What the records of an image share while they are collected: objrefs, and what only shows when all has been seen. */
+import type { Blocker } from '../errors.ts';
 import { Descriptions } from './descriptions.ts';
 import type { ImageNode } from './object.ts';
 
-export class ObjectTable {
-  /** Open file descriptions, of all processes. */
+/** Objrefs: from 1, in order of first appearance; an object is described before or with its first user. */
+export class ObjectTable implements Disposable {
   readonly descriptions: Descriptions = new Descriptions();
+  /** The processes that the image is of. */
+  readonly processes: readonly number[];
   readonly #known = new Map<string, number>();
+  readonly #checks: (() => readonly Blocker[])[] = [];
+  readonly #kept: Disposable[] = [];
   #next = 1;
+
+  constructor(processes: readonly number[]) {
+    this.processes = processes;
+  }
 
   /** The next objref, for an object that the caller knows to be new. */
   next(): number {
@@ -25,5 +34,25 @@ export class ObjectTable {
     const objref = this.next();
     this.#known.set(key, objref);
     return { objref, before: [describe(objref)] };
+  }
+
+  /** A check for when all processes have been collected. */
+  atEnd(check: () => readonly Blocker[]): void {
+    this.#checks.push(check);
+  }
+
+  /** What must live until then. */
+  keep<T extends Disposable>(thing: T): T {
+    this.#kept.push(thing);
+    return thing;
+  }
+
+  /** Everything has been collected: what stands in the way, now that all is known. */
+  finish(): Blocker[] {
+    return this.#checks.flatMap((check) => check());
+  }
+
+  [Symbol.dispose](): void {
+    for (const thing of this.#kept.splice(0).toReversed()) thing[Symbol.dispose]();
   }
 }

@@ -82,6 +82,8 @@ export interface Collection {
   readonly objects: ObjectTable;
   /** For a checkpoint that the target itself asked for: our duplicate of the descriptor that receives the image. */
   readonly imageFd: number | undefined;
+  /** For open files that are no descriptor of the target: carries the one behind a descriptor of ours; see files.ts. */
+  readonly carryOwn?: (fd: number) => { readonly objref: number; readonly nodes: readonly ImageNode[] } | undefined;
 }
 
 /** A process being rebuilt: stopped in a fresh program image, its calls are gathered and run together. */

@@ -74,7 +74,7 @@ export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
   title: 'Standard streams',
   carried:
     'Terminals, pipes and sockets on 0, 1, 2 and their duplicates: the restart puts its own streams in their place; terminal settings, O_NONBLOCK.',
-  refused: 'Pipes, sockets and terminals elsewhere; a pipe with both ends in the program.',
+  refused: 'Pipes and terminals elsewhere; a pipe with both ends in the program.',
 
   recognise: (file, table, { pid }) => typeOf(file) !== undefined && standardOf(file, table, pid) !== undefined,
 

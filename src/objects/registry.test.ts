@@ -47,6 +47,8 @@ const programs: Readonly<Record<string, string>> = {
   'open-device': 'files',
   'open-stream': 'blocked',
   'open-image': 'rfc/ckpt',
+  'unix-socket': 'unix',
+  'socket-queue': 'unix',
   fd: 'files',
 };
 

@@ -24,7 +24,9 @@ import { settings } from './settings.ts';
 import { signals } from './signals.ts';
 import { executable, task } from './task.ts';
 import { threadSettings } from './thread-settings.ts';
+import { socketQueue } from './socket-queue.ts';
 import { thread } from './thread.ts';
+import { unixSocket } from './unix-socket.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
 import { sharedSegment } from './shared-segment.ts';
@@ -50,6 +52,7 @@ const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   openRegular,
   openDirectory,
   openDevice,
+  unixSocket,
   openStream,
 ]; // prettier-ignore
 
@@ -72,6 +75,7 @@ export const registry: readonly AnyKind[] = [
   intervalTimers,
   files,
   ...openFiles,
+  socketQueue,
   descriptor,
   thread,
   cpuX86_64,

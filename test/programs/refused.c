@@ -47,7 +47,6 @@ static int signal_fd(void) { return signalfd(-1, &usr2, 0) >= 0; }
 static int notify(void) { return inotify_init() >= 0; }
 static int memfd(void) { return memfd_create("refused", 0) >= 0; }
 static int pipe_ends(void) { return pipe(ends) == 0; }
-static int socket_ends(void) { return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0; }
 static int socket_inet(void) { return socket(AF_INET, SOCK_STREAM, 0) >= 0; }
 static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
 static int deleted_file(void) { return file() >= 0 && unlink("refused.file") == 0; }
@@ -66,7 +65,7 @@ static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_set
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
   {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
-  {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends}, {"socketpair", socket_ends},
+  {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends},
   {"socket", socket_inet}, {"pidfd", pid_fd},
   {"deleted-file", deleted_file},
   {"flock", lock_bsd}, {"posix-lock", lock_posix}, {"lease", lease}, {"seccomp", filter},

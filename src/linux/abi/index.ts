@@ -1,5 +1,6 @@
 /** All struct tables, for the test that compares them with the C headers. Programs import the files beside this one. */
 import type { Fields, StructTable } from '../structs.ts';
+import { nlattr, nlmsghdr } from './netlink.ts';
 import { pm_scan_arg, page_region } from './pagemap.ts';
 import { pollfd } from './poll.ts';
 import { prctl_mm_map } from './prctl.ts';
@@ -16,7 +17,15 @@ import {
 } from './seccomp.ts';
 import { shmid64_ds } from './shm.ts';
 import { siginfo, sigevent, stack_t, kernel_sigaction } from './signal.ts';
-import { cmsghdr, msghdr } from './socket.ts';
+import {
+  inet_diag_msg,
+  inet_diag_req_v2,
+  netlink_diag_msg,
+  netlink_diag_req,
+  unix_diag_msg,
+  unix_diag_req,
+} from './sock-diag.ts';
+import { cmsghdr, msghdr, sockaddr_in, sockaddr_in6, sockaddr_ll, sockaddr_nl, sockaddr_un } from './socket.ts';
 import { termios, winsize } from './termios.ts';
 import { itimerspec, timespec, itimerval } from './time.ts';
 import { iovec } from './uio.ts';
@@ -44,8 +53,21 @@ export const structTables: readonly StructTable<Fields>[] = [
   sigevent,
   stack_t,
   kernel_sigaction,
-  msghdr,
   cmsghdr,
+  msghdr,
+  sockaddr_in,
+  sockaddr_in6,
+  sockaddr_ll,
+  sockaddr_nl,
+  sockaddr_un,
+  nlattr,
+  nlmsghdr,
+  inet_diag_msg,
+  inet_diag_req_v2,
+  netlink_diag_msg,
+  netlink_diag_req,
+  unix_diag_msg,
+  unix_diag_req,
   termios,
   winsize,
   timespec,
