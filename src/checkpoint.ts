@@ -13,7 +13,7 @@ import { currentRevision } from './image/framing.ts';
 import type { Head } from './image/head.ts';
 import { ImageWriter } from './image/writer.ts';
 import { linkFile } from './linux/link-file.ts';
-import { PidFd } from './linux/descriptors.ts';
+import { syscall } from './linux/ffi.ts';
 import { pageSize } from './linux/pagemap.ts';
 import { readCmdline } from './linux/proc/memory-texts.ts';
 import { readStatus } from './linux/proc/status.ts';
@@ -121,10 +121,9 @@ async function freezeAndWrite(
   using output = dryRun ? undefined : openSink(sink, { linkFile, durable: options.after === 'kill' });
   const id = dryRun ? 0 : nextCheckpointId();
   const head = makeHead(pid, id);
-  using target = new PidFd(pid);
 
   options.onProgress?.({ phase: 'freeze' });
-  using frozen = freeze(pid);
+  using frozen = freeze(pid, { descendants: true });
   const tasks = collectProcesses(frozen, { systemCalls: situation.supervised, blockers: situation.blockers });
   const collected = performance.now();
   const clock = { started, frozen: frozen.since, collected };
@@ -139,7 +138,7 @@ async function freezeAndWrite(
     if (held !== undefined) output.write(held.parts);
     await options.delivered?.();
     output.commit(); // only a whole image allows the target to end
-    target.kill(options.after === 'kill' ? SIGKILL : SIGSTOP);
+    signalAll(frozen, options.after === 'kill' ? SIGKILL : SIGSTOP);
     frozen[Symbol.dispose]();
     const resumed = performance.now();
     return { ...result(id, pid, tasks, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
@@ -213,6 +212,11 @@ interface Written {
 
 const SIGKILL = 9;
 const SIGSTOP = 19;
+
+/** They are our tracees: their pids cannot have become those of others. */
+function signalAll({ processes }: Frozen, signal: number): void {
+  for (const { pid } of processes) syscall('kill', pid, signal);
+}
 
 const turnEvery = 20; // milliseconds
 

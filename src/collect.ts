@@ -24,7 +24,9 @@ import { collectSettings, settings } from './objects/settings.ts';
 import { collectSignals, signals } from './objects/signals.ts';
 import { collectTask, executable, task } from './objects/task.ts';
 import { collectThreadSettings, threadSettings } from './objects/thread-settings.ts';
+import { sharedThings } from './objects/sharing.ts';
 import { collectThread, thread } from './objects/thread.ts';
+import { collectTree, tree } from './objects/tree.ts';
 import { isBlocker, vmaBlocker } from './objects/vma.ts';
 import { Injector } from './tracee/injector.ts';
 import { encodeNote } from './tracee/sleep-note.ts';
@@ -39,7 +41,7 @@ export interface CollectOptions {
   readonly blockers: readonly Blocker[];
 }
 
-/** The record of a process, and where the pages in it are to be read. */
+/** A record of the top level, and the process whose pages are in it. */
 export interface TaskNode extends ImageNode {
   readonly pid: number;
 }
@@ -48,16 +50,22 @@ export interface TaskNode extends ImageNode {
 export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskNode[] {
   const blockers = [...options.blockers];
   using objects = new ObjectTable(frozen.processes.map(({ pid }) => pid));
-  const nodes = frozen.processes.map((process) => ({
-    ...collectProcess(process, objects, blockers, options),
-    pid: process.pid,
-  }));
+  const { processes, zombies, root } = frozen;
+  blockers.push(...sharedThings(processes));
+  const related = collectTree(
+    processes.map(({ leader }) => leader.stat),
+    zombies,
+  );
+  const nodes = [
+    { ...node(tree.record, related), pid: root.pid },
+    ...processes.map((process) => collectProcess(process, objects, blockers, options)),
+  ];
   blockers.push(...objects.finish());
-  if (blockers.length > 0) throw new CannotCarryError(frozen.root.pid, blockers);
+  if (blockers.length > 0) throw new CannotCarryError(root.pid, blockers);
   return nodes;
 }
 
-function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: Blocker[], options: CollectOptions): ImageNode {
+function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: Blocker[], options: CollectOptions): TaskNode {
   const { pid, leader, followers, vmas, vdso } = frozen;
   const { tracee, status, stat } = leader;
   blockers.push(...collectRefusals(pid, status));
@@ -100,7 +108,7 @@ function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: B
     using own = injectorFor(follower);
     children.push(threadNode(follower, own, collection, options));
   }
-  return node(task.record, value, { children });
+  return { ...node(task.record, value, { children }), pid };
 }
 
 function threadNode(frozen: FrozenThread, injector: Injector, process: Collection, { answer }: CollectOptions): ImageNode {

@@ -4,7 +4,7 @@ import { x86_64 } from './arch/x86_64.ts';
 import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
 import { readStat, type Stat } from './linux/proc/stat.ts';
 import { readStatus, type Status } from './linux/proc/status.ts';
-import { readTasks } from './linux/proc/tasks.ts';
+import { readChildren, readTasks } from './linux/proc/tasks.ts';
 import { getRseqConfiguration, PTRACE } from './linux/ptrace.ts';
 import { errno, restartErrno } from './linux/errno.ts';
 import { LocalMemory } from './linux/ffi.ts';
@@ -43,6 +43,8 @@ export interface FrozenProcess {
 export interface Frozen extends Disposable {
   /** Parents before their children. */
   readonly processes: readonly FrozenProcess[];
+  /** Processes that have ended and that their parent has not waited for. */
+  readonly zombies: readonly Stat[];
   /** The process that was asked for. */
   readonly root: FrozenProcess;
   /** performance.now() at the moment it was asked to stop. */
@@ -65,14 +67,18 @@ interface Stopped {
   at: bigint;
 }
 
-export function freeze(pid: number): Frozen {
+/** Stops the process and, with `descendants`, the whole tree below it. */
+export function freeze(pid: number, { descendants }: { descendants: boolean }): Frozen {
   const stopping = new Stopping();
   try {
-    stopping.stopProcess(pid);
+    if (descendants) stopping.stopTree(pid);
+    else stopping.stopProcess(pid);
     const since = stopping.since ?? performance.now();
     const root = describeProcess(pid, stopping.threadsOf(pid));
-    const processes = [root];
-    return { processes, root, since, [Symbol.dispose]: () => release(processes, since) };
+    const others = stopping.pids.filter((other) => other !== pid);
+    const processes = [root, ...others.map((other) => describeProcess(other, stopping.threadsOf(other)))];
+    const zombies = [...stopping.zombies].map((zombie) => readStat(zombie));
+    return { processes, root, zombies, since, [Symbol.dispose]: () => release(processes, since) };
   } catch (error) {
     stopping.letGo();
     throw error;
@@ -82,7 +88,39 @@ export function freeze(pid: number): Frozen {
 /** All threads that were asked to stop so far. */
 class Stopping {
   readonly #threads = new Map<number, Map<number, Stopped>>();
+  readonly zombies = new Set<number>();
   since: number | undefined;
+
+  /** The processes, parents before their children. */
+  get pids(): number[] {
+    return [...this.#threads.keys()];
+  }
+
+  /** A process that has stopped makes no more children; one that ended leaves its own to another, who may be among us. */
+  stopTree(pid: number): void {
+    this.stopProcess(pid);
+    for (let before = 0; before < this.#threads.size;) {
+      before = this.#threads.size;
+      for (const parent of this.pids) for (const child of this.#childrenOf(parent)) this.#stopChild(child);
+    }
+  }
+
+  #childrenOf(pid: number): number[] {
+    return [...(this.#threads.get(pid)?.keys() ?? [])].flatMap((tid) => readChildren(pid, tid));
+  }
+
+  #stopChild(pid: number): void {
+    if (this.#threads.has(pid) || this.zombies.has(pid)) return;
+    try {
+      if (isZombie(pid)) this.zombies.add(pid);
+      else this.stopProcess(pid);
+    } catch (error) {
+      if (!saysVanished(error)) throw error;
+      this.#threads.delete(pid);
+      // Its parent is stopped and has not waited for it: it is there still, unless it is reaped by itself.
+      if (isZombie(pid)) this.zombies.add(pid);
+    }
+  }
 
   /** Threads that were made or that ended while others were being stopped are found by looking again. */
   stopProcess(pid: number): void {
@@ -122,6 +160,16 @@ class Stopping {
   /** Before anything is known of the threads: no call of theirs may answer EINTR for our stop. */
   letGo(): void {
     for (const threads of this.#threads.values()) for (const { tracee } of threads.values()) letGo(tracee);
+  }
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    const { state, num_threads } = readStat(pid);
+    return state === 'Z' && num_threads <= 1; // else only its leader has ended
+  } catch (error) {
+    if (saysVanished(error)) return false;
+    throw error;
   }
 }
 

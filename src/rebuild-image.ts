@@ -2,8 +2,10 @@
 import { StasisError } from './errors.ts';
 import { LocalDescriptors } from './objects/local-descriptors.ts';
 import type { Surroundings } from './objects/object.ts';
+import type { Tree } from './objects/tree.ts';
 import { PageBuffers } from './objects/pages.ts';
 import { TaskRebuild, type Birth } from './rebuild.ts';
+import { Family } from './rebuild-family.ts';
 
 export interface RebuildOptions {
   /** Makes the root process. */
@@ -26,15 +28,27 @@ export class ImageRebuild implements Disposable {
   /** Ends with the restart. */
   readonly kept: Disposable[] = [];
   readonly #tasks: TaskRebuild[] = [];
+  #family: Family | undefined;
 
   constructor(options: RebuildOptions) {
     this.options = options;
   }
 
+  /** How the processes to come are related. */
+  beginTree(tree: Tree): void {
+    if (this.#family !== undefined) throw new StasisError('IMAGE', 'The image holds a second tree');
+    this.#family = new Family(tree);
+  }
+
+  get family(): Family {
+    if (this.#family === undefined) throw new StasisError('IMAGE', 'The image holds a task before its tree');
+    return this.#family;
+  }
+
   /** The next process of the image. */
-  beginTask(): void {
-    if (this.#tasks.length > 0) throw new StasisError('RESTART_FAILED', 'Images of several processes are not supported yet');
-    this.#tasks.push(new TaskRebuild(this, this.options.birth));
+  beginTask(pid: number): void {
+    const birth = this.#tasks.length === 0 ? this.options.birth : this.family.birth(pid);
+    this.#tasks.push(new TaskRebuild(this, birth));
   }
 
   /** The process whose record is open, or was the last one. */
@@ -52,6 +66,7 @@ export class ImageRebuild implements Disposable {
   /** Everything has been read. No process runs before all are whole. */
   finish(): void {
     if (this.#tasks.length === 0) throw new StasisError('IMAGE', 'The image holds no task');
+    this.family.finish(this.notes);
     for (const task of this.#tasks) task.equip();
     for (const task of this.#tasks) task.complete();
     for (const task of this.#tasks) task.release();
@@ -59,6 +74,7 @@ export class ImageRebuild implements Disposable {
 
   /** Removes what was made. With an exit code the root ends itself, so that whoever waits for it sees that code. */
   abort(exitCode?: number): void {
+    for (const tracee of this.#family?.others ?? []) tracee.kill();
     for (const task of this.#tasks.toReversed()) task.abort(task === this.#tasks[0] ? exitCode : undefined);
   }
 

@@ -11,7 +11,8 @@ import type { LocalDescriptors } from './objects/local-descriptors.ts';
 import type { Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
 import type { ImageRebuild } from './rebuild-image.ts';
 import { Area, type Batch } from './tracee/batch.ts';
-import { saysVanished, Tracee } from './tracee/tracee.ts';
+import { makeChild } from './tracee/make-child.ts';
+import { saysVanished, type Tracee } from './tracee/tracee.ts';
 import { findSyscallInstruction, noteOffset, type Vdso } from './tracee/vdso.ts';
 
 /** How a restart gets the task that becomes the program: stopped at the execve of `path`, before its first instruction. */
@@ -21,6 +22,9 @@ export type Birth = (path: string, systemCalls: boolean) => Tracee;
 const MADV_POPULATE_WRITE = 23;
 /** Bytes. Below that a call costs more than it saves. */
 const worthPopulating = 16 * 4096;
+
+/** CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM. */
+const CLONE_THREAD_AND_ALL = 0x50f00;
 
 const allButTrap = 0xffff_ffff_ffff_ffefn; // SIGTRAP ends our batches
 
@@ -100,21 +104,9 @@ export class TaskRebuild implements Rebuild, Disposable {
       return;
     }
     this.flush();
-    this.#thread = { tracee: this.#cloneThread(), formerTid: tid, ...noSteps() };
+    const { tracee } = makeChild(this.area, { flags: CLONE_THREAD_AND_ALL, exitSignal: 0, wanted: tid });
+    this.#thread = { tracee, formerTid: tid, ...noSteps() };
     this.#followers.push(this.#thread);
-  }
-
-  /** A new thread, stopped before its first instruction; it is traced from its begin, and its maker notices nothing. */
-  #cloneThread(): Tracee {
-    const CLONE_VM_FS_FILES_SIGHAND_THREAD_SYSVSEM = 0x50f00;
-    const CLONE_PTRACE = 0x2000;
-    const { batch } = this;
-    const index = batch.add('make a thread', 'clone', [CLONE_VM_FS_FILES_SIGHAND_THREAD_SYSVSEM | CLONE_PTRACE, 0, 0, 0, 0]);
-    const tid = Number(this.flush()[index]);
-    const tracee = Tracee.born(tid, this.leader.architecture);
-    tracee.awaitStop();
-    setSignalMask(tid, allButTrap);
-    return tracee;
   }
 
   get area(): Area {
@@ -183,6 +175,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     this.#instruction = findSyscallInstruction(vdso, x86_64.syscallInstruction);
     this.#noteAt = vdso.room + BigInt(noteOffset);
     this.#area = Area.make(this.tracee, this.#instruction, hole);
+    this.image.family.settle(this.finals.pid ?? early('the task'), this);
     return this.#area;
   }
 

@@ -23,6 +23,7 @@ import { pages, type PageBuffers } from './objects/pages.ts';
 import { kindOf, kinds } from './objects/registry.ts';
 import { executable, task } from './objects/task.ts';
 import { file } from './objects/file.ts';
+import { tree } from './objects/tree.ts';
 import { vmaPrivateFile } from './objects/vma-private-file.ts';
 import type { Birth } from './rebuild.ts';
 import { ImageRebuild, type RebuildOptions } from './rebuild-image.ts';
@@ -93,9 +94,10 @@ export async function rebuildFrom(
         kind?.close?.(rebuild.task);
         continue;
       }
+      if (is(event, tree.record)) rebuild.beginTree(event.value);
       if (is(event, task.record)) {
-        systemCalls = event.value.systemCalls;
-        rebuild.beginTask();
+        systemCalls ||= event.value.systemCalls;
+        rebuild.beginTask(event.value.pid);
       }
       if (kind?.restart === undefined) continue;
       const { objref, data } = event;

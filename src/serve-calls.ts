@@ -62,7 +62,7 @@ export async function answerCheckpoint(listener: Listener, notification: Notific
 /** The caller waits in the call: it is stopped there, written down as if the call had answered 0, and gets its answer. */
 async function checkpointCaller({ caller }: Call, notification: Notification, fd: number): Promise<void> {
   using output = openSink({ fd });
-  using frozen = freeze(caller.tgid);
+  using frozen = freeze(caller.tgid, { descendants: true });
   const thread = [frozen.root.leader, ...frozen.root.followers].find(({ tracee }) => tracee.tid === notification.tid);
   if (thread === undefined) return; // it has ended
   const { tracee, registers } = thread;
@@ -81,7 +81,7 @@ async function checkpointCaller({ caller }: Call, notification: Notification, fd
   try {
     const id = nextCheckpointId();
     await checkpointSelf(output, {
-      frozen: { ...frozen, processes: [root], root },
+      frozen: { ...frozen, processes: [root, ...frozen.processes.slice(1)], root },
       id,
       imageFd: fd,
       answer: { tid: tracee.tid, value: 0 },
@@ -109,7 +109,7 @@ export async function answerRestart(listener: Listener, notification: Notificati
 }
 
 async function becomeCaller({ caller }: Call, notification: Notification, fd: number): Promise<void> {
-  const frozen = freeze(caller.pid);
+  const frozen = freeze(caller.pid, { descendants: false });
   const { leader, vdso, vmas } = frozen.root;
   const { tracee, registers } = leader;
   const waiting = x86_64.blockedCall(registers);

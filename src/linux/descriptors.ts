@@ -26,7 +26,15 @@ export class PidFd implements Disposable {
   }
 }
 
-const KCMP_FILE = 0;
+/** Source: include/uapi/linux/kcmp.h. */
+const KCMP = { FILE: 0, VM: 1, FILES: 2, FS: 3, SIGHAND: 4 } as const;
+
+export type Resource = Exclude<keyof typeof KCMP, 'FILE'>;
+
+/** The order of what two tasks have of a resource: 0 when they share it. */
+export function compareResources(one: number, other: number, resource: Resource): number {
+  return mustSyscall('kcmp', `Cannot compare ${one} and ${other}`, one, other, KCMP[resource], 0, 0);
+}
 
 /** A descriptor of some process. */
 export interface Place {
@@ -37,7 +45,7 @@ export interface Place {
 /** The order of two open file descriptions: 0 when they are the same, else 1 or 2, as a sort needs it. */
 export function compareDescriptions(one: Place, other: Place): number {
   const action = `Cannot compare descriptors of ${one.pid} and ${other.pid}`;
-  return mustSyscall('kcmp', action, one.pid, other.pid, KCMP_FILE, one.fd, other.fd);
+  return mustSyscall('kcmp', action, one.pid, other.pid, KCMP.FILE, one.fd, other.fd);
 }
 
 /** Whether two descriptors stand for the same open file description. */

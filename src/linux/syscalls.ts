@@ -38,6 +38,7 @@ export const x86_64Numbers = {
   setitimer: 38,
   getpid: 39,
   clone: 56,
+  clone3: 435,
   execve: 59,
   exit: 60,
   exit_group: 231,

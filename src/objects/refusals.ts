@@ -3,25 +3,15 @@
  * makes it unnecessary.
  */
 import type { Blocker } from '../errors.ts';
-import { readChildren } from '../linux/proc/tasks.ts';
 import { readNamespaces } from '../linux/proc/links.ts';
 import type { Status } from '../linux/proc/status.ts';
 
 /** Checks that only read /proc. */
-const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [children, namespaces];
+const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [namespaces];
 
 /** All that stands in the way and can be seen without running anything in the target. */
 export function collectRefusals(pid: number, status: Status): Blocker[] {
   return checks.flatMap((check) => check(pid, status));
-}
-
-function children(pid: number): Blocker[] {
-  return readChildren(pid).map((child) => ({
-    object: `child ${child}`,
-    place: '',
-    reason: 'child processes are not supported yet',
-    remedy: 'Wait until the child has ended, or checkpoint it alone',
-  }));
 }
 
 /** Of the namespaces only those count in which the program's own view of things would change. */

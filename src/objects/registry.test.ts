@@ -16,6 +16,7 @@ const golden = readdirSync(folder)
 /** The program in test/programs that has an object of the kind and verifies it after a restart. */
 const programs: Readonly<Record<string, string>> = {
   task: 'identity',
+  tree: 'tree',
   file: 'mappings',
   executable: 'identity',
   mm: 'identity',

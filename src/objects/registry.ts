@@ -27,6 +27,7 @@ import { threadSettings } from './thread-settings.ts';
 import { socketQueue } from './socket-queue.ts';
 import { thread } from './thread.ts';
 import { unixSocket } from './unix-socket.ts';
+import { tree } from './tree.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
 import { sharedSegment } from './shared-segment.ts';
@@ -57,6 +58,7 @@ const openFiles: readonly (AnyKind & OpenFileKind)[] = [
 ]; // prettier-ignore
 
 export const registry: readonly AnyKind[] = [
+  tree,
   task,
   file,
   executable,

@@ -200,6 +200,35 @@ export class Area implements Disposable {
     return architecture.result(this.tracee.getRegisters());
   }
 
+  /** Makes the task execute a program with its path as the only argument: it is stopped before that one's first instruction. */
+  execute(path: string): void {
+    const { architecture } = this.tracee;
+    const text = Buffer.from(`${path}\0`);
+    const list = (text.length + 7) & ~7;
+    const bytes = new Uint8Array(list + 16);
+    bytes.set(text);
+    new DataView(bytes.buffer).setBigUint64(list, this.table, true);
+    this.place(bytes);
+    const pointers = this.table + BigInt(list);
+    const parameters = [this.table, pointers, pointers + 8n];
+    this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls.execve, parameters));
+    this.tracee.resumeToSyscallStop();
+    if (this.tracee.resumeIntoExec()) return;
+    throw syscallError('execve', Number(architecture.result(this.tracee.getRegisters())), `Cannot execute ${path}`, {
+      code: 'RESTART_FAILED',
+      phase: 'restore',
+    });
+  }
+
+  /** Makes the process end; it has ended when this returns. */
+  exit(status: number): void {
+    const { architecture } = this.tracee;
+    const registers = architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls.exit_group, [status]);
+    this.tracee.setRegisters(registers);
+    this.tracee.resume(PTRACE.CONT);
+    this.tracee.reap();
+  }
+
   /** Bytes in the area for a single call, between batches; returns their address in the task. */
   place(bytes: Uint8Array): bigint {
     this.local.bytes.set(bytes);

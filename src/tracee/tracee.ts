@@ -2,7 +2,7 @@
 import { StasisError, SyscallError } from '../errors.ts';
 import type { Architecture, Registers } from '../arch/architecture.ts';
 import { mustPtrace, NT, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
-import { getRegisterSet, setRegisterSet } from '../linux/ptrace.ts';
+import { getRegisterSet, setRegisterSet, setSignalMask } from '../linux/ptrace.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
 
 const ESRCH = -3;
@@ -191,19 +191,33 @@ export class Tracee implements Disposable {
     for (; this.#swallowedStops > 0; this.#swallowedStops--) syscall('kill', this.tid, SIGSTOP);
   }
 
+  /** Ends the task and waits until it has ended. */
+  kill(): void {
+    this.sendKill();
+    this.reap();
+  }
+
+  /** Ends the task by a signal with its default action, as its parent shall hear of it. */
+  killBy(signal: number): void {
+    setSignalMask(this.tid, 0n);
+    syscall('kill', this.tid, signal);
+    this.resume(PTRACE.CONT);
+    this.reap(true);
+  }
+
   sendKill(): void {
     syscall('kill', this.tid, 9);
   }
 
-  /** Waits for the end of a task that has been told to end. */
-  reap(): void {
+  /** Waits for the end of a task that has been told to end; signals reach it only if asked for. */
+  reap(withSignals = false): void {
     if (!this.#attached) return;
     this.#attached = false;
     try {
       for (;;) {
         const status = waitFor(this.tid);
         if (status.kind === 'exited' || status.kind === 'killed') return;
-        ptrace(PTRACE.CONT, this.tid);
+        ptrace(PTRACE.CONT, this.tid, 0, withSignals && status.kind === 'signal' ? status.signal : 0);
       }
     } catch (error) {
       if (!saysVanished(error)) throw error; // else somebody else has reaped it

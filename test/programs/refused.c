@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
@@ -25,21 +24,6 @@ static const char *go;
 
 static int file(void) { return open("refused.file", O_RDWR | O_CREAT, 0600); }
 
-static int child(void) {
-  pid_t pid = fork();
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    wait_for(go);
-    _exit(0);
-  }
-  return pid > 0;
-}
-static int zombie(void) {
-  pid_t pid = fork();
-  if (pid == 0) _exit(3);
-  siginfo_t info;
-  return pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0;
-}
 static int event(void) { return eventfd(3, 0) >= 0; }
 static int epoll(void) { return epoll_create1(0) >= 0; }
 static int timer_fd(void) { return timerfd_create(CLOCK_MONOTONIC, 0) >= 0; }
@@ -64,7 +48,7 @@ static int uts_namespace(void) { return unshare(CLONE_NEWUTS) == 0; }
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
-  {"child", child}, {"zombie", zombie}, {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
+  {"eventfd", event}, {"epoll", epoll}, {"timerfd", timer_fd},
   {"signalfd", signal_fd}, {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends},
   {"socket", socket_inet}, {"pidfd", pid_fd},
   {"deleted-file", deleted_file},

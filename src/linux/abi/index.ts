@@ -1,6 +1,7 @@
 /** All struct tables, for the test that compares them with the C headers. Programs import the files beside this one. */
 import type { Fields, StructTable } from '../structs.ts';
 import { nlattr, nlmsghdr } from './netlink.ts';
+import { clone_args } from './clone.ts';
 import { pm_scan_arg, page_region } from './pagemap.ts';
 import { pollfd } from './poll.ts';
 import { prctl_mm_map } from './prctl.ts';
@@ -32,6 +33,7 @@ import { iovec } from './uio.ts';
 import { user_regs_struct } from './user-x86_64.ts';
 
 export const structTables: readonly StructTable<Fields>[] = [
+  clone_args,
   pm_scan_arg,
   page_region,
   pollfd,

@@ -1,0 +1,74 @@
+/**
+ * How the processes of an image are related: parents, sessions, process groups, and those that have ended and wait for
+ * their parent. It stands before the tasks, because a restart must make some processes before their parent is whole.
+ * Source: man 7 credentials, man 2 setsid, man 2 setpgid, man 2 wait.
+ */
+import { defineKind, topLevel, type RecordKind } from '../image/kind.ts';
+import { s } from '../image/schema.ts';
+import type { Stat } from '../linux/proc/stat.ts';
+import type { ObjectKind } from './object.ts';
+
+export interface Member {
+  readonly pid: number;
+  /** Of the first member: of a process outside. */
+  readonly parent: number;
+  /** May be the number of a process that is no member (any more), like {@link session}. */
+  readonly group: number;
+  readonly session: number;
+  /** What its parent gets at its end; usually SIGCHLD. */
+  readonly exitSignal: number;
+  /** Of one that has ended: as wait tells it. It has no task record. */
+  readonly exitStatus?: number | undefined;
+  /** The name of one that has ended. */
+  readonly comm?: string | undefined;
+}
+
+export interface Tree {
+  /** The root first, parents before their children. */
+  readonly members: readonly Member[];
+}
+
+const id = s.uint(0x7fff_ffff);
+
+const record: RecordKind<Tree> = defineKind<Tree>({
+  tag: 0x14,
+  name: 'tree',
+  parents: [topLevel],
+  schema: s.record({
+    members: s.array(
+      s.record({
+        pid: id,
+        parent: id,
+        group: id,
+        session: id,
+        exitSignal: s.uint(64),
+        exitStatus: s.optional(s.uint(0xffff)),
+        comm: s.optional(s.text(64)),
+      }),
+      1 << 20,
+    ),
+  }),
+});
+
+export function collectTree(processes: readonly Stat[], zombies: readonly Stat[]): Tree {
+  const member = ({ pid, ppid, pgrp, sid, exit_signal }: Stat): Member => ({
+    pid,
+    parent: ppid,
+    group: pgrp,
+    session: sid,
+    exitSignal: Math.max(0, exit_signal),
+  });
+  return {
+    members: [
+      ...processes.map(member),
+      ...zombies.map((stat) => ({ ...member(stat), exitStatus: stat.exit_code, comm: stat.comm })),
+    ],
+  };
+}
+
+export const tree: ObjectKind<Tree> = {
+  record,
+  title: 'Process tree',
+  carried: 'Parents and children, sessions, process groups, processes that have ended and wait for their parent.',
+  refused: 'Processes that share memory or other things without being threads.',
+};

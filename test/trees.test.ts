@@ -1,0 +1,62 @@
+/** Trees of processes: relations, sessions, groups, zombies. */
+import * as fs from 'node:fs';
+import { suite, test } from 'node:test';
+import { Room } from './harness.ts';
+import { lacks } from './needs.ts';
+import { descendants } from './processes.ts';
+import { until, type Program } from './program.ts';
+
+async function begin(room: Room, name: string, ...rest: string[]): Promise<Program> {
+  const program = await room.start([room.program(name), room.path('go'), ...rest]);
+  await program.line(/^ready \d+\n/);
+  for (const pid of descendants(program.pid)) room.own(pid);
+  return program;
+}
+
+/** Their pids are free again, once whoever inherited them has waited for them. */
+async function killAndWait(room: Room, program: Program): Promise<void> {
+  const pids = [program.pid, ...descendants(program.pid)];
+  await room.checkpoint(program, room.path('image'), '--kill');
+  await until('the end of the tree', () => pids.every((pid) => !fs.existsSync(`/proc/${pid}`)));
+}
+
+const needsRoot = process.getuid?.() !== 0 && 'needs root, to choose pids';
+
+suite('a tree of processes', { skip: lacks('gcc', 'libc6-dev') }, () => {
+  test('undisturbed', async () => {
+    using room = new Room();
+    const program = await begin(room, 'tree');
+    room.go();
+    await program.passes();
+  });
+
+  test('goes on after a checkpoint', async () => {
+    using room = new Room();
+    const program = await begin(room, 'tree');
+    await room.checkpoint(program, room.path('image'));
+    room.go();
+    await program.passes();
+  });
+
+  test('goes on after kill and restart', { skip: needsRoot }, async () => {
+    using room = new Room();
+    const program = await begin(room, 'tree');
+    await killAndWait(room, program);
+    const again = await room.restart(room.path('image'), program);
+    for (const pid of descendants(again.pid)) room.own(pid);
+    room.go();
+    await again.passes();
+  });
+
+  test('through three generations', { skip: needsRoot }, async () => {
+    using room = new Room();
+    let program = await begin(room, 'tree');
+    for (let generation = 1; generation <= 3; generation++) {
+      await killAndWait(room, program);
+      program = await room.restart(room.path('image'), program);
+      for (const pid of descendants(program.pid)) room.own(pid);
+    }
+    room.go();
+    await program.passes();
+  });
+});
