@@ -6,21 +6,10 @@
  * would change it for them. EAGAIN is therefore answered by waiting.
  */
 import { closeSync, constants, openSync, readSync, readlinkSync, writevSync } from 'node:fs';
-import { StasisError, SyscallError } from './errors.ts';
+import { isNodeError, StasisError, SyscallError } from './errors.ts';
 
 /** The kernel takes at most that many parts in one call (UIO_MAXIOV, linux/uio.h). */
 export const maximumParts = 1024;
-
-/** What Node throws for a failed system call. */
-export interface NodeError extends Error {
-  readonly code: string;
-  readonly errno: number;
-  readonly syscall: string;
-}
-
-export function isNodeError(error: unknown): error is NodeError {
-  return error instanceof Error && typeof (error as Partial<NodeError>).code === 'string' && 'syscall' in error;
-}
 
 /** A SyscallError for what `node:fs` threw; anything else stays what it is. */
 export function fromNodeError(error: unknown, action: string, hint?: string): unknown {

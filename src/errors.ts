@@ -188,3 +188,14 @@ function rebuild(json: ErrorJSON): StasisError {
   if (json.offset !== undefined) return new ImageError('', json.offset, json.path, json);
   return new StasisError(json.code, json.message, json);
 }
+
+/** What Node throws for a failed system call. */
+export interface NodeError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+}
+
+export function isNodeError(error: unknown): error is NodeError {
+  return error instanceof Error && typeof (error as Partial<NodeError>).code === 'string' && 'syscall' in error;
+}

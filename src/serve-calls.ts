@@ -5,10 +5,9 @@
 import { closeSync } from 'node:fs';
 import { checkpoint, checkpointSelf } from './checkpoint.ts';
 import { nextCheckpointId } from './checkpoint-id.ts';
-import { CannotCarryError, StasisError, SyscallError } from './errors.ts';
+import { CannotCarryError, isNodeError, StasisError, SyscallError } from './errors.ts';
 import { freeze, type FrozenThread } from './freeze.ts';
 import { x86_64 } from './arch/x86_64.ts';
-import { isNodeError } from './descriptor.ts';
 import { PidFd } from './linux/descriptors.ts';
 import { syscall } from './linux/ffi.ts';
 import { mustPtrace, PTRACE, PTRACE_O } from './linux/ptrace.ts';

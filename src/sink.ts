@@ -18,8 +18,8 @@ import {
   type Stats,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { isNodeError, writeError, writeFully } from './descriptor.ts';
-import { StasisError } from './errors.ts';
+import { writeError, writeFully } from './descriptor.ts';
+import { isNodeError, StasisError } from './errors.ts';
 import { temporaryName } from './temporary-name.ts';
 
 export type Sink = { readonly path: string } | { readonly fd: number };

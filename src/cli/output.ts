@@ -5,7 +5,8 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as Tty from 'node:tty';
-import { isNodeError, writeError, writeFully } from '../descriptor.ts';
+import { isNodeError } from '../errors.ts';
+import { writeError, writeFully } from '../descriptor.ts';
 
 /** The reader of our results went away: what SIGPIPE would have ended us with, which Node ignores. */
 const EXIT_SIGPIPE = 128 + 13;

@@ -1,7 +1,7 @@
 /** How a restart makes shared memory: an open file of the engine's own, its content, and at last its attributes. */
 import { constants, fchmodSync, fchownSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { isNodeError } from '../descriptor.ts';
+import { isNodeError } from '../errors.ts';
 import { LocalMemory, mustSyscall, syscall } from '../linux/ffi.ts';
 import { pageSize } from '../linux/pagemap.ts';
 import type { Rebuild } from './object.ts';
