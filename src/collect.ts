@@ -27,6 +27,7 @@ import { collectThreadSettings, threadSettings } from './objects/thread-settings
 import { sharedThings } from './objects/sharing.ts';
 import { collectThread, thread } from './objects/thread.ts';
 import { collectTree, tree } from './objects/tree.ts';
+import { joinAlike } from './objects/vma-anonymous.ts';
 import { isBlocker, vmaBlocker } from './objects/vma.ts';
 import { Injector } from './tracee/injector.ts';
 import { encodeNote } from './tracee/sleep-note.ts';
@@ -157,7 +158,7 @@ function mappingNodes(collection: Collection): ImageNode[] {
       kind?.collect(vma, collection, own.runs) ??
       vmaBlocker(vma, 'mappings of this kind are not supported yet', 'Run the program without it');
     if (isBlocker(found)) blockers.push(found);
-    else nodes.push(...found);
+    else for (const entry of found) nodes.push(entry);
   }
-  return nodes;
+  return joinAlike(nodes);
 }

@@ -1,7 +1,7 @@
 /** Memory of other processes. Source: man 2 process_vm_readv, man 5 proc_pid_mem. */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { LocalMemory, syscall, syscallError } from './ffi.ts';
-import { pageSize, type PageRuns } from './pagemap.ts';
+import { pageSize } from './pagemap.ts';
 
 /** Ranges of the other process, in order; together they are one run of local bytes. Lengths in bytes. */
 export interface Range {
@@ -10,7 +10,7 @@ export interface Range {
 }
 
 /** Runs of pages as ranges of bytes. */
-export function rangesOf(runs: PageRuns): Range[] {
+export function rangesOf(runs: readonly number[]): Range[] {
   const ranges: Range[] = [];
   for (let index = 0; index < runs.length; index += 2) {
     ranges.push({ address: BigInt(runs[index] ?? 0) * BigInt(pageSize), length: (runs[index + 1] ?? 0) * pageSize });

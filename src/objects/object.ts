@@ -10,7 +10,7 @@ import type { LocalMemory } from '../linux/ffi.ts';
 import type { Range } from '../linux/process-memory.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
 import type { Area, Batch } from '../tracee/batch.ts';
-import type { PageRuns } from '../linux/pagemap.ts';
+import type { PageRuns, Span } from '../linux/pagemap.ts';
 import type { DescriptorBuilder } from './descriptor-builder.ts';
 import type { LocalDescriptors } from './local-descriptors.ts';
 import type { ObjectTable } from './object-table.ts';
@@ -153,8 +153,8 @@ export interface Finals {
   systemCalls?: boolean;
   /** The mapping being filled, or another object that has pages; addresses are then bytes from its start. */
   vma?: {
-    readonly start: bigint;
-    readonly end: bigint;
+    /** Where its pages may lie: rising, disjoint. */
+    readonly spans: readonly Span[];
     readonly after: readonly (() => void)[];
     /** Where the content goes when that is not the memory of the task. */
     readonly store?: (ranges: readonly Range[], data: Uint8Array) => void;

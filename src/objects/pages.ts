@@ -3,8 +3,8 @@ import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { StasisError } from '../errors.ts';
 import { LocalMemory } from '../linux/ffi.ts';
-import type { Range } from '../linux/process-memory.ts';
-import { pageSize } from '../linux/pagemap.ts';
+import { rangesOf, type Range } from '../linux/process-memory.ts';
+import type { Span } from '../linux/pagemap.ts';
 import type { ObjectKind } from './object.ts';
 
 /** Pages per record, as many as a record may hold: each costs a switch between threads. */
@@ -58,19 +58,27 @@ export const pages: ObjectKind<Pages> = {
   restart(value, rebuild, { data }) {
     const vma = rebuild.finals.vma;
     if (data === undefined || vma === undefined) throw new StasisError('IMAGE', 'pages outside of a mapping');
-    const ranges: Range[] = [];
-    let total = 0;
-    for (let index = 0; index < value.runs.length; index += 2) {
-      const address = BigInt(value.runs[index] ?? 0) * BigInt(pageSize);
-      const length = (value.runs[index + 1] ?? 0) * pageSize;
-      if (address < vma.start || address + BigInt(length) > vma.end || length === 0) {
-        throw new StasisError('IMAGE', `Pages at ${address.toString(16)} lie outside of their mapping`);
-      }
-      ranges.push({ address, length });
-      total += length;
-    }
+    const ranges = rangesOf(value.runs);
+    assertWithin(ranges, vma.spans);
+    const total = ranges.reduce((sum, { length }) => sum + length, 0);
     if (total !== data.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${data.length}`);
     if (vma.store === undefined) rebuild.arrive(ranges, data);
     else vma.store(ranges, data);
   },
 };
+
+/** Runs and spans rise, so one pass over both is enough; a run that does not rise is outside too. */
+function assertWithin(ranges: readonly Range[], spans: readonly Span[]): void {
+  let low = 0;
+  for (let high = spans.length; low < high;) {
+    const middle = (low + high) >> 1;
+    if ((spans[middle]?.end ?? 0n) <= (ranges[0]?.address ?? 0n)) low = middle + 1;
+    else high = middle;
+  }
+  for (const { address, length } of ranges) {
+    while (low < spans.length && (spans[low]?.end ?? 0n) <= address) low++;
+    const span = spans[low];
+    if (span === undefined || address < span.start || address + BigInt(length) > span.end || length === 0)
+      throw new StasisError('IMAGE', `Pages at ${address.toString(16)} lie outside of their mapping`);
+  }
+}

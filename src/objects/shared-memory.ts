@@ -147,8 +147,7 @@ export const sharedMemory: ObjectKind<SharedMemory> = {
     rebuild.described.set(objref, memory);
     const pages = (value.size + BigInt(pageSize) - 1n) / BigInt(pageSize);
     rebuild.finals.vma = {
-      start: 0n,
-      end: pages * BigInt(pageSize),
+      spans: [{ start: 0n, end: pages * BigInt(pageSize) }],
       after: [() => completeMemory(memory, rebuild)],
       store: value.hugePage === undefined ? fileStore(fd, value.size) : hugeStore(fd, value.hugePage),
     };

@@ -123,8 +123,7 @@ export const sharedSegment: ObjectKind<SharedSegment> = {
     const restarted: RestartedSegment = { ...value, now };
     rebuild.described.set(objref, restarted);
     rebuild.finals.vma = {
-      start: 0n,
-      end: pages * BigInt(pageSize),
+      spans: [{ start: 0n, end: pages * BigInt(pageSize) }],
       after: [() => attached[Symbol.dispose](), () => complete(restarted, rebuild)],
       store: (ranges, data) => {
         let from = 0;

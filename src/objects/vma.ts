@@ -4,7 +4,8 @@
  */
 import { s, type OptionalField, type Schema } from '../image/schema.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
-import type { PageRuns } from '../linux/pagemap.ts';
+import type { PageRuns, Span } from '../linux/pagemap.ts';
+import type { SyscallName } from '../linux/syscalls.ts';
 import type { Blocker } from '../errors.ts';
 import type { Collection, ImageNode, Rebuild } from './object.ts';
 
@@ -73,24 +74,44 @@ export const mappingFields: MappingFields = {
 
 const none: ReadonlySet<string> = new Set();
 
+interface FlagMeaning {
+  readonly advice: readonly string[];
+  /** The first that is not known. */
+  readonly unknown: string | undefined;
+}
+
+/** Areas with equal flags share one set, so it is looked at once: there may be tens of thousands of areas. */
+const meanings = new WeakMap<ReadonlySet<string>, FlagMeaning>();
+
+function meaningOf(flags: ReadonlySet<string>, alsoOrdinary: ReadonlySet<string>): FlagMeaning {
+  const known = alsoOrdinary === none ? meanings.get(flags) : undefined;
+  if (known !== undefined) return known;
+  const advice = [...flags].flatMap((flag) => adviceOfFlag[flag]?.[0] ?? []);
+  const unknown = [...flags].find(
+    (flag) => adviceOfFlag[flag] === undefined && !ordinaryFlags.has(flag) && !alsoOrdinary.has(flag),
+  );
+  if (alsoOrdinary === none) meanings.set(flags, { advice, unknown });
+  return { advice, unknown };
+}
+
 /** The common fields, or the flag that stands in the way. */
 export function mappingBase(vma: SmapsVma, runs: PageRuns, alsoOrdinary: ReadonlySet<string> = none): MappingBase | Blocker {
-  const advice: string[] = [];
-  for (const flag of vma.vmFlags) {
-    const known = adviceOfFlag[flag];
-    if (known !== undefined) advice.push(known[0]);
-    else if (!ordinaryFlags.has(flag) && !alsoOrdinary.has(flag)) {
-      return vmaBlocker(
-        vma,
-        `its flag ${flag} in /proc/PID/smaps is not supported yet`,
-        'Remove the mapping, or run the program without it.',
-      );
-    }
-  }
+  const { advice, unknown } = meaningOf(vma.vmFlags, alsoOrdinary);
+  if (unknown !== undefined) return flagBlocker(vma, unknown);
   let stored = 0;
   for (let index = 1; index < runs.length; index += 2) stored += runs[index] ?? 0;
-  const base = { start: vma.start, end: vma.end, protection: protectionText(vma), advice, stored };
-  return vma.vmFlags.has('lo') ? { ...base, locked: true } : base;
+  const protection = protectionText(vma);
+  const { start, end } = vma;
+  if (!vma.vmFlags.has('lo')) return { start, end, protection, advice, stored };
+  return { start, end, protection, advice, stored, locked: true };
+}
+
+function flagBlocker(vma: SmapsVma, flag: string): Blocker {
+  return vmaBlocker(
+    vma,
+    `its flag ${flag} in /proc/PID/smaps is not supported yet`,
+    'Remove the mapping, or run the program without it.',
+  );
 }
 
 export function isBlocker<T extends object>(value: T | Blocker): value is Blocker {
@@ -109,39 +130,46 @@ function protectionBits(text: string): number {
   return (text.includes('r') ? PROT.READ : 0) | (text.includes('w') ? PROT.WRITE : 0) | (text.includes('x') ? PROT.EXEC : 0);
 }
 
-/** Maps it in the task; `fd` is a number in the task, -1 for anonymous memory. */
-export function restartMapping(value: MappingBase, rebuild: Rebuild, flags: number, fd: number, offset: bigint): void {
-  const { start, end } = value;
-  const length = end - start;
+/** Maps it in the task, in all the places; `fd` is a number in the task, -1 for anonymous memory. */
+export function restartMapping(
+  value: MappingBase,
+  rebuild: Rebuild,
+  flags: number,
+  fd: number,
+  offset: bigint,
+  spans: readonly Span[] = [value],
+): void {
   const protection = protectionBits(value.protection);
   const filling = value.stored > 0 ? protection | PROT.READ | PROT.WRITE : protection;
-  const place = `${start.toString(16)}-${end.toString(16)}`;
-  rebuild.room(8);
-  rebuild.batch.add(`map ${place}`, 'mmap', [start, length, filling, flags | MAP.FIXED_NOREPLACE, fd, offset]);
-  completeMapping(value, rebuild, filling);
+  for (const { start, end } of spans) {
+    rebuild.room(8);
+    rebuild.batch.add('map memory', 'mmap', [start, end - start, filling, flags | MAP.FIXED_NOREPLACE, fd, offset]);
+  }
+  completeMapping(value, rebuild, filling, spans);
 }
 
 /** What must follow the pages of a mapping that has the protection `filling` so far. */
-export function completeMapping(value: MappingBase, rebuild: Rebuild, filling: number): void {
-  const { start, end } = value;
-  const length = end - start;
+export function completeMapping(value: MappingBase, rebuild: Rebuild, filling: number, spans: readonly Span[] = [value]): void {
   const protection = protectionBits(value.protection);
-  const place = `${start.toString(16)}-${end.toString(16)}`;
   const after: (() => void)[] = [];
-  if (filling !== protection) {
-    after.push(() => rebuild.batch.add(`protect ${place}`, 'mprotect', [start, length, protection]));
-  }
+  const forEach = (action: string, name: SyscallName, ...more: number[]): void => {
+    after.push(() => {
+      for (const { start, end } of spans) {
+        rebuild.room(1);
+        rebuild.batch.add(action, name, [start, end - start, ...more]);
+      }
+    });
+  };
+  if (filling !== protection) forEach('protect memory', 'mprotect', protection);
   for (const [name, number] of Object.values(adviceOfFlag)) {
-    if (value.advice.includes(name))
-      after.push(() => rebuild.batch.add(`advise ${name} for ${place}`, 'madvise', [start, length, number]));
+    if (value.advice.includes(name)) forEach(`advise ${name}`, 'madvise', number);
   }
-  if (value.locked === true) after.push(() => rebuild.batch.add(`lock ${place}`, 'mlock', [start, length]));
-  rebuild.finals.vma = { start, end, after };
+  if (value.locked === true) forEach('lock memory', 'mlock');
+  rebuild.finals.vma = { spans, after };
 }
 
 /** When the record closes: whatever must follow the pages. */
 export function closeMapping(rebuild: Rebuild): void {
-  rebuild.room(12);
   for (const step of rebuild.finals.vma?.after ?? []) step();
   delete rebuild.finals.vma;
 }

@@ -11,6 +11,7 @@ import { PTRACE } from '../linux/ptrace.ts';
 import type { Tracee } from './tracee.ts';
 
 const entrySize = 80;
+const wordsPerEntry = entrySize / 8;
 const pageSize = 4096;
 const MAY_FAIL = 1n;
 
@@ -46,14 +47,13 @@ export class Batch {
   /** Adds a call; `action` completes «Cannot …» in the error. Returns its index. */
   add(action: string, name: SyscallName, parameters: readonly Word[], options: { mayFail?: boolean } = {}): number {
     if (!this.hasRoom(1)) throw new RangeError('a batch is full');
-    const six = Array.from({ length: 6 }, (_, index) => BigInt.asUintN(64, BigInt(parameters[index] ?? 0)));
-    this.#words.push(
-      BigInt(this.#area.tracee.architecture.syscalls[name]),
-      ...six,
-      0n,
-      0n,
-      options.mayFail === true ? MAY_FAIL : 0n,
-    );
+    const words = this.#words;
+    words.push(BigInt(this.#area.tracee.architecture.syscalls[name]));
+    for (let index = 0; index < 6; index++) {
+      const word = parameters[index] ?? 0;
+      words.push(word >= 0 ? BigInt(word) : BigInt.asUintN(64, BigInt(word)));
+    }
+    words.push(0n, 0n, options.mayFail === true ? MAY_FAIL : 0n);
     this.#calls.push({ name, action });
     return this.#calls.length - 1;
   }
@@ -110,14 +110,27 @@ export class Batch {
     const results = this.#calls.map((_, index) => local.view.getBigInt64(index * entrySize + 56, true));
     const failed = this.#calls[ended];
     if (failed !== undefined) {
-      throw syscallError(failed.name, Number(results[ended]), `Cannot ${failed.action}`, {
-        code: 'RESTART_FAILED',
-        phase: 'restore',
-        pid: tracee.tid,
-      });
+      throw syscallError(
+        failed.name,
+        Number(results[ended]),
+        `Cannot ${failed.action}${placeOf(failed.name, this.#words[ended * wordsPerEntry + 1])}`,
+        {
+          code: 'RESTART_FAILED',
+          phase: 'restore',
+          pid: tracee.tid,
+        },
+      );
     }
     return results;
   }
+}
+
+/** Calls whose first parameter is the address that they are about. */
+const memoryCalls: ReadonlySet<SyscallName> = new Set(['mmap', 'mprotect', 'madvise', 'mlock', 'munmap', 'mremap']);
+
+/** For messages; made when there is one, since there are tens of thousands of such calls. */
+function placeOf(name: SyscallName, address: bigint | undefined): string {
+  return memoryCalls.has(name) && address !== undefined ? ` at ${address.toString(16)}` : '';
 }
 
 /** The working area. Made by one injected call, removed by another. */

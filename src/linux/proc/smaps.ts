@@ -1,6 +1,6 @@
 /** /proc/PID/smaps (`man 5 proc_pid_smaps`, fs/proc/task_mmu.c: show_smap), in one pass. */
 import { parseVmaLine, type Vma } from './maps.ts';
-import { readProcText } from './read.ts';
+import { readProcBytes } from './read.ts';
 import { decimal, lineEnd, malformed, skipBlanks } from './scan.ts';
 
 /**
@@ -45,21 +45,29 @@ export interface SmapsVma extends Vma {
 }
 
 const flagsPrefix = 'VmFlags:';
+const flagsLine = `\n${flagsPrefix}`;
 
-/** The areas of /proc/PID/smaps in address order. */
-export function parseSmaps(text: string): SmapsVma[] {
+/** The areas of /proc/PID/smaps in address order. `isLatin1`: the text was decoded as that. */
+export function parseSmaps(text: string, isLatin1 = false): SmapsVma[] {
   const vmas: SmapsVma[] = [];
   const flagSets = new Map<string, ReadonlySet<string>>();
+  let flagsAfter = 0;
   for (let at = 0; at < text.length;) {
     const headEnd = lineEnd(text, at);
-    const vma = parseVmaLine(text, at, headEnd);
+    const parsed = parseVmaLine(text, at, headEnd);
+    const vma = isLatin1 && parsed.path !== '' ? withPath(parsed) : parsed;
     const sizesAt = headEnd + 1;
     let vmFlags: ReadonlySet<string> = emptySet;
     at = sizesAt;
+    // Lines of sizes are padded, so the flags stand where they stood in the area before: most of the text is not looked at.
+    if (flagsAfter > 0 && text.startsWith(flagsLine, sizesAt + flagsAfter - 1)) at += flagsAfter;
     // A head line begins with a small hexadecimal digit, all other lines with a capital letter.
     while (at < text.length && isCapital(text.charCodeAt(at))) {
       const end = lineEnd(text, at);
-      if (text.startsWith(flagsPrefix, at)) vmFlags = flagSet(flagSets, text.slice(at + flagsPrefix.length, end));
+      if (text.startsWith(flagsPrefix, at)) {
+        flagsAfter = at - sizesAt;
+        vmFlags = flagSet(flagSets, text.slice(at + flagsPrefix.length, end));
+      }
       at = end + 1;
     }
     vmas.push(new SmapsArea(vma, vmFlags, text, sizesAt, at));
@@ -69,7 +77,16 @@ export function parseSmaps(text: string): SmapsVma[] {
 
 /** The areas of a process. The kernel walks all page tables for it: use {@link readMaps} where its answer is enough. */
 export function readSmaps(pid: number): SmapsVma[] {
-  return parseSmaps(readProcText(pid, 'smaps'));
+  return parseSmaps(latin1(readProcBytes(pid, 'smaps')), true);
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+/** Decodes the path alone as UTF-8: the text of 20,000 areas has 15 MB, and is ASCII but for paths. */
+function withPath(vma: Vma): Vma {
+  return /[\x80-\xff]/.test(vma.path) ? { ...vma, path: Buffer.from(vma.path, 'latin1').toString('utf8') } : vma;
 }
 
 const emptySet: ReadonlySet<string> = new Set();
