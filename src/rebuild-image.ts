@@ -69,6 +69,7 @@ export class ImageRebuild implements Disposable {
     this.family.finish(this.notes);
     for (const task of this.#tasks) task.equip();
     for (const task of this.#tasks) task.complete();
+    this.locals[Symbol.dispose](); // the ends of pipes that are ours would be noticed
     for (const task of this.#tasks) task.release();
   }
 

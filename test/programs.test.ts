@@ -33,6 +33,8 @@ const subjects: Subject[] = [
   { program: 'segments' },
   { program: 'files' },
   { program: 'unix' },
+  { program: 'pipes' },
+  { program: 'events' },
   { program: 'signals' },
   { program: 'identity' },
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process
@@ -44,7 +46,7 @@ const subjects: Subject[] = [
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];
-const takesDirectory = new Set(['mappings', 'shared', 'files', 'unix', 'identity']);
+const takesDirectory = new Set(['mappings', 'shared', 'files', 'unix', 'pipes', 'identity']);
 
 async function begin(room: Room, subject: Subject): Promise<Program> {
   const directory = takesDirectory.has(subject.program) ? [room.directory] : [];

@@ -1,6 +1,7 @@
 /** Descriptors of other processes. Source: man 2 pidfd_open, pidfd_getfd, kcmp. */
 import { closeSync } from 'node:fs';
-import { LocalMemory, mustSyscall, syscall } from './ffi.ts';
+import { kcmp_epoll_slot } from './abi/epoll.ts';
+import { LocalMemory, mustSyscall, syscall, syscallError } from './ffi.ts';
 
 /** A pidfd; closed on dispose. */
 export class PidFd implements Disposable {
@@ -36,6 +37,18 @@ export function compareResources(one: number, other: number, resource: Resource)
   return mustSyscall('kcmp', `Cannot compare ${one} and ${other}`, one, other, KCMP[resource], 0, 0);
 }
 
+/** What `use` finds out by our own duplicate of a descriptor of a process, closed again afterwards. */
+export function borrow<T>({ pid, fd }: Place, use: (fd: number) => T): T {
+  using process = new PidFd(pid);
+  const duplicate = process.duplicate(fd);
+  if (duplicate < 0) throw syscallError('pidfd_getfd', duplicate, `Cannot look at descriptor ${fd} of ${pid}`);
+  try {
+    return use(duplicate);
+  } finally {
+    closeSync(duplicate);
+  }
+}
+
 /** A descriptor of some process. */
 export interface Place {
   readonly pid: number;
@@ -51,6 +64,23 @@ export function compareDescriptions(one: Place, other: Place): number {
 /** Whether two descriptors stand for the same open file description. */
 export function sameDescription(pid: number, fd: number, otherPid: number, otherFd: number): boolean {
   return compareDescriptions({ pid, fd }, { pid: otherPid, fd: otherFd }) === 0;
+}
+
+/** An item of an epoll descriptor: its number in the epoll descriptor's process, and which of those with that number. */
+export interface Watch {
+  readonly epoll: number;
+  readonly target: number;
+  readonly offset: number;
+}
+
+const KCMP_EPOLL_TFD = 7;
+
+/** Whether an item of an epoll descriptor of `pid` watches the open file behind a descriptor. */
+export function isWatched(pid: number, { epoll, target, offset }: Watch, place: Place): boolean {
+  const memory = LocalMemory.scratch('kcmp', kcmp_epoll_slot.size);
+  kcmp_epoll_slot.write(memory.view, { efd: epoll, tfd: target, toff: offset });
+  const action = `Cannot compare descriptors of ${place.pid} and ${pid}`;
+  return mustSyscall('kcmp', action, place.pid, pid, KCMP_EPOLL_TFD, place.fd, memory.address) === 0;
 }
 
 /** A pipe, close-on-exec. The end for writing has a number of at least 10, out of the way of those given to helpers. */

@@ -31,11 +31,19 @@ interface Assignment {
   readonly closeOnExec: boolean;
 }
 
+interface Step {
+  readonly fd: number;
+  readonly description: number;
+  readonly other: number;
+  readonly use: (other: number) => void;
+}
+
 export class DescriptorBuilder {
   readonly #rebuild: Rebuild;
   readonly #assignments: Assignment[] = [];
   readonly #numbers = new Map<number, number>();
-  readonly #later: (() => void)[] = [];
+  readonly #early: Step[] = [];
+  readonly #steps: Step[] = [];
 
   constructor(rebuild: Rebuild) {
     this.#rebuild = rebuild;
@@ -52,9 +60,15 @@ export class DescriptorBuilder {
     if (!this.#numbers.has(description)) this.#numbers.set(description, fd);
   }
 
-  /** What the task must do itself once all its descriptors have their numbers. */
-  after(step: () => void): void {
-    this.#later.push(step);
+  /**
+   * What the task must do itself with the open file `description`, under its number `fd`, and with another one (of any
+   * number, told to `use`). Where the task has the description under another number or not at all, both are lent to it
+   * for that, before it gets its own. `first`: before all others that do not say so.
+   */
+  after(fd: number, description: number, other: number, use: (other: number) => void, first = false): void {
+    const step = { fd, description, other, use };
+    if (first) this.#early.push(step);
+    else this.#steps.push(step);
   }
 
   /** The first number under which the task has the open file `description`. */
@@ -62,23 +76,43 @@ export class DescriptorBuilder {
     return this.#numbers.get(description);
   }
 
-  /** Gives the task its descriptors, and adds the calls that come after. */
+  /** Gives the task its descriptors, and makes it do what comes after. */
   build(): void {
     const assignments = this.#assignments.sort((a, b) => a.fd - b.fd);
-    const used = new Set(assignments.map(({ fd }) => fd));
+    const used = new Map(assignments.map(({ fd, description }) => [fd, description]));
     if (used.size < assignments.length) throw new StasisError('IMAGE', 'The image gives one descriptor two meanings');
-    const entry = [...numbers(0, 1, used)][0] ?? 0;
-    this.#raiseLimit(Math.max(1, entry, assignments.at(-1)?.fd ?? 0));
-    const socket = this.#connect(entry, assignments.length > 0);
-    const taken = new Set([entry]);
+    const steps = [...this.#early, ...this.#steps];
+    const hasBoth = ({ fd, description, other }: Step): boolean => used.get(fd) === description && this.#numbers.has(other);
+    const loans = steps.filter((step) => !hasBoth(step));
+    const entry = lowest(new Set([...used.keys(), ...loans.map(({ fd }) => fd)]));
+    this.#raiseLimit(Math.max(1, entry, assignments.at(-1)?.fd ?? 0, ...loans.map(({ fd }) => fd)));
+    const socket = this.#connect(entry, assignments.length + loans.length > 0);
     try {
-      for (let index = 0; index < assignments.length; index += maxDescriptors)
-        this.#deliver(socket, entry, assignments.slice(index, index + maxDescriptors), taken);
+      for (const loan of loans) this.#lend(socket, entry, loan);
+      const taken = new Set([entry]);
+      for (let index = 0; index < assignments.length; index += maxDescriptors) {
+        const part = assignments.slice(index, index + maxDescriptors);
+        this.#deliver(socket, entry, part, taken);
+        const pid = this.#rebuild.tracee.tid;
+        for (const { fd, description } of part) this.#rebuild.locals.handedTo(description, { pid, fd });
+      }
     } finally {
       if (socket >= 0) closeSync(socket);
     }
-    if (assignments.length > 0) this.#call('close a socket', 'close', [entry]);
-    for (const step of this.#later) step();
+    if (socket >= 0) this.#call('close a socket', 'close', [entry]);
+    for (const step of steps) if (hasBoth(step)) step.use(this.#numbers.get(step.other) ?? -1);
+  }
+
+  #lend(socket: number, entry: number, { fd, description, other, use }: Step): void {
+    const place = lowest(new Set([fd, entry]));
+    const both = [
+      { fd, description, closeOnExec: true },
+      { fd: place, description: other, closeOnExec: true },
+    ];
+    both.sort((a, b) => a.fd - b.fd);
+    this.#deliver(socket, entry, both, new Set([entry]));
+    use(place);
+    for (const lent of [fd, place]) this.#call('close a descriptor that was lent', 'close', [lent]);
   }
 
   /** Closes what the task brought along and gives it one end of a pair of sockets, as `entry`; the other is ours. */
@@ -101,7 +135,7 @@ export class DescriptorBuilder {
   }
 
   #deliver(socket: number, entry: number, assignments: readonly Assignment[], taken: Set<number>): void {
-    const { batch, locals, tracee } = this.#withRoom(assignments.length);
+    const { batch, locals } = this.#withRoom(assignments.length);
     sendDescriptors(
       socket,
       assignments.map(({ description }) => locals.get(description)),
@@ -127,7 +161,6 @@ export class DescriptorBuilder {
     }
     this.#rebuild.flush();
     this.#assertArrived(control, size, arrived);
-    for (const { fd, description } of assignments) locals.handedTo(description, { pid: tracee.tid, fd });
   }
 
   /** The kernel hands over fewer descriptors, without an error, when the limit of open files is reached. */
@@ -173,4 +206,10 @@ function* numbers(from: number, count: number, taken: ReadonlySet<number>): Gene
     found++;
     yield number;
   }
+}
+
+function lowest(taken: ReadonlySet<number>): number {
+  let number = 0;
+  while (taken.has(number)) number++;
+  return number;
 }

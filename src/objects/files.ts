@@ -1,9 +1,8 @@
 /** The descriptor table: which number stands for which open file. Source: man 2 open, man 2 dup, man 2 kcmp. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { readFdInfo } from '../linux/proc/fdinfo.ts';
-import { readFds, readFdStat } from '../linux/proc/fds.ts';
 import { readProcLinkIfPresent } from '../linux/proc/read.ts';
+import { readOpenFile } from './file-tables.ts';
 import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
 
@@ -37,7 +36,8 @@ const descriptorRecord: RecordKind<Descriptor> = defineKind<Descriptor>({
 
 /** All descriptors of the target; `kinds` are asked in their order. */
 export function collectFiles(collection: Collection, kinds: readonly OpenFileKind[]): ImageNode {
-  const table = readTable(collection.pid);
+  const { pid, objects } = collection;
+  const table = objects.files.of(pid);
   const children: ImageNode[] = [];
   const whole: Collection = { ...collection, carryOwn: (fd) => carryOwn(fd, collection, kinds) };
   for (const file of table) {
@@ -45,6 +45,12 @@ export function collectFiles(collection: Collection, kinds: readonly OpenFileKin
     if (found === undefined) continue;
     const closeOnExec = isCloseOnExec(file.info);
     children.push(...found.nodes, node(descriptorRecord, { fd: file.fd, closeOnExec, description: found.objref }));
+  }
+  for (const resolve of objects.pending) {
+    const resolved = resolve();
+    if (resolved === undefined) continue;
+    children.push(resolved);
+    objects.pending.delete(resolve);
   }
   return node(record, { highest: table.at(-1)?.fd ?? -1 }, { children });
 }
@@ -72,22 +78,8 @@ function carry(
 /** A description of which we have a descriptor ourselves: that is the one to look at. */
 function carryOwn(fd: number, collection: Collection, kinds: readonly OpenFileKind[]): Carried | undefined {
   const own: Collection = { ...collection, pid: process.pid, carryOwn: (other) => carryOwn(other, collection, kinds) };
-  const file = readFile(process.pid, fd, readProcLinkIfPresent(process.pid, `fd/${fd}`) ?? '');
+  const file = readOpenFile(process.pid, fd, readProcLinkIfPresent(process.pid, `fd/${fd}`) ?? '');
   return file === undefined ? undefined : carry(file, [file], own, kinds);
-}
-
-function readTable(pid: number): OpenFile[] {
-  const table: OpenFile[] = [];
-  for (const { fd, link } of readFds(pid)) {
-    const file = readFile(pid, fd, link);
-    if (file !== undefined) table.push(file);
-  }
-  return table;
-}
-
-function readFile(pid: number, fd: number, link: string): OpenFile | undefined {
-  const stat = readFdStat(pid, fd);
-  return stat === undefined ? undefined : { fd, link, stat, info: readFdInfo(pid, fd) };
 }
 
 function describe(

@@ -19,6 +19,7 @@ export class LocalDescriptors implements Disposable {
   readonly #open = new Map<number, number>();
   readonly #holders = new Map<number, Place>();
   readonly #inherited = new Map<number, number>();
+  readonly #kept: number[] = [];
 
   /** `open` makes the description and returns our descriptor of it, close-on-exec. It may ask for others. */
   add(objref: number, open: () => number): void {
@@ -46,6 +47,11 @@ export class LocalDescriptors implements Disposable {
   /** Descriptions that come into being together (the ends of a pair): the others are known from now on. */
   put(objref: number, fd: number): void {
     this.#open.set(objref, fd);
+  }
+
+  /** Stays open until everything is made, then is closed: what must exist meanwhile. */
+  keep(fd: number): void {
+    this.#kept.push(fd);
   }
 
   /** A task has it now: it can be had from there, so ours is closed. */
@@ -77,10 +83,12 @@ export class LocalDescriptors implements Disposable {
     return fd === undefined ? undefined : localCall(`duplicate descriptor ${number}`, 'fcntl', [fd, F_DUPFD_CLOEXEC, 0]);
   }
 
+  /** To be done before anything runs: the ends of pipes that we still have would be noticed. */
   [Symbol.dispose](): void {
-    for (const fd of [...this.#open.values(), ...this.#inherited.values()]) closeSync(fd);
+    for (const fd of [...this.#open.values(), ...this.#inherited.values(), ...this.#kept]) closeSync(fd);
     this.#open.clear();
     this.#inherited.clear();
+    this.#kept.length = 0;
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the records of an image share while they are collected: objrefs, and what only shows when all has been seen. */
 import type { Blocker } from '../errors.ts';
 import { Descriptions } from './descriptions.ts';
+import { FileTables } from './file-tables.ts';
 import type { ImageNode } from './object.ts';
 
 /** Objrefs: from 1, in order of first appearance; an object is described before or with its first user. */
@@ -8,6 +9,10 @@ export class ObjectTable implements Disposable {
   readonly descriptions: Descriptions = new Descriptions();
   /** The processes that the image is of. */
   readonly processes: readonly number[];
+  /** Descriptor tables, of all processes. */
+  readonly files: FileTables;
+  /** Records about open files that may be described only later in the image; each is asked after each descriptor table. */
+  readonly pending: Set<Pending> = new Set();
   readonly #known = new Map<string, number>();
   readonly #checks: (() => readonly Blocker[])[] = [];
   readonly #kept: Disposable[] = [];
@@ -15,6 +20,7 @@ export class ObjectTable implements Disposable {
 
   constructor(processes: readonly number[]) {
     this.processes = processes;
+    this.files = new FileTables(processes);
   }
 
   /** The next objref, for an object that the caller knows to be new. */
@@ -56,3 +62,6 @@ export class ObjectTable implements Disposable {
     for (const thing of this.#kept.splice(0).toReversed()) thing[Symbol.dispose]();
   }
 }
+
+/** Gives its record once everything that it refers to has an objref. */
+export type Pending = () => ImageNode | undefined;

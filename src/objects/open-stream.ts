@@ -9,7 +9,7 @@ import { PidFd, sameDescription } from '../linux/descriptors.ts';
 import { major } from '../linux/proc/fds.ts';
 import { syscall } from '../linux/ffi.ts';
 import { readTerminalSettings, writeTerminalSettings } from '../linux/terminal.ts';
-import { accessMode, fdBlocker, fileType, type OpenFile, type OpenFileKind } from './open-file.ts';
+import { fileType, O_NONBLOCK, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { openLocally } from './local-descriptors.ts';
 import { node, type Collection, type ObjectKind } from './object.ts';
 
@@ -37,7 +37,6 @@ const record: RecordKind<OpenStream> = defineKind<OpenStream>({
 
 const O_RDWR = 2;
 const O_ACCMODE = 3;
-const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
 
 const ttyMajors = new Set([4, 5, 136, 137, 138, 139, 140, 141, 142, 143]);
@@ -59,30 +58,17 @@ function standardOf(file: OpenFile, table: readonly OpenFile[], pid: number): nu
   return standards.find((other) => devTty || other.stat.rdev === file.stat.rdev)?.fd;
 }
 
-/** Another description of the same pipe in the target itself: then both ends may be inside. */
-function otherEndInside(file: OpenFile, table: readonly OpenFile[]): boolean {
-  return table.some(
-    (other) =>
-      other.stat.ino === file.stat.ino &&
-      other.stat.dev === file.stat.dev &&
-      accessMode(other.info.flags) !== accessMode(file.info.flags),
-  );
-}
-
 export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
   record,
   title: 'Standard streams',
   carried:
     'Terminals, pipes and sockets on 0, 1, 2 and their duplicates: the restart puts its own streams in their place; terminal settings, O_NONBLOCK.',
-  refused: 'Pipes and terminals elsewhere; a pipe with both ends in the program.',
+  refused: 'Terminals elsewhere, and pipes to somebody outside.',
 
   recognise: (file, table, { pid }) => typeOf(file) !== undefined && standardOf(file, table, pid) !== undefined,
 
   collect(file, objref, table, { pid }: Collection) {
     const type = typeOf(file) ?? 'pipe';
-    if (type === 'pipe' && otherEndInside(file, table)) {
-      return fdBlocker(file, 'both ends of the pipe are in the program', 'Pipes inside a program are not supported yet');
-    }
     const settings = type === 'terminal' ? settingsOf(pid, file.fd) : undefined;
     const value = { type, standard: standardOf(file, table, pid) ?? 0, flags: file.info.flags };
     return [node(record, settings === undefined ? value : { ...value, settings }, { objref })];

@@ -50,6 +50,15 @@ const programs: Readonly<Record<string, string>> = {
   'open-image': 'rfc/ckpt',
   'unix-socket': 'unix',
   'socket-queue': 'unix',
+  pipe: 'pipes',
+  'open-pipe': 'pipes',
+  fifo: 'pipes',
+  'open-fifo': 'pipes',
+  eventfd: 'events',
+  epoll: 'events',
+  'epoll-item': 'events',
+  timerfd: 'events',
+  signalfd: 'events',
   fd: 'files',
 };
 

@@ -2,6 +2,9 @@
 import { KindTable } from '../image/kind-table.ts';
 import { cpuX86_64 } from './cpu-x86_64.ts';
 import { credentials } from './credentials.ts';
+import { epoll, epollItem } from './epoll.ts';
+import { eventFd } from './eventfd.ts';
+import { fifo, openFifo } from './fifo.ts';
 import { file } from './file.ts';
 import { descriptor, files } from './files.ts';
 import { fs } from './fs.ts';
@@ -19,15 +22,18 @@ import { openStream } from './open-stream.ts';
 import { pages } from './pages.ts';
 import { pendingSignals, threadPendingSignals } from './pending-signals.ts';
 import { posixTimers } from './posix-timers.ts';
+import { openPipe, pipe } from './pipe.ts';
 import { scheduling } from './scheduling.ts';
 import { settings } from './settings.ts';
 import { signals } from './signals.ts';
+import { signalFd } from './signalfd.ts';
 import { executable, task } from './task.ts';
 import { threadSettings } from './thread-settings.ts';
 import { socketQueue } from './socket-queue.ts';
 import { thread } from './thread.ts';
 import { unixSocket } from './unix-socket.ts';
 import { tree } from './tree.ts';
+import { timerFd } from './timerfd.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
 import { sharedSegment } from './shared-segment.ts';
@@ -54,6 +60,12 @@ const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   openDirectory,
   openDevice,
   unixSocket,
+  openPipe,
+  openFifo,
+  eventFd,
+  epoll,
+  timerFd,
+  signalFd,
   openStream,
 ]; // prettier-ignore
 
@@ -76,9 +88,12 @@ export const registry: readonly AnyKind[] = [
   pendingSignals,
   intervalTimers,
   files,
+  pipe,
+  fifo,
   ...openFiles,
   socketQueue,
   descriptor,
+  epollItem,
   thread,
   cpuX86_64,
   scheduling,

@@ -2,6 +2,7 @@
 import type { Fields, StructTable } from '../structs.ts';
 import { nlattr, nlmsghdr } from './netlink.ts';
 import { clone_args } from './clone.ts';
+import { epoll_event, kcmp_epoll_slot } from './epoll.ts';
 import { pm_scan_arg, page_region } from './pagemap.ts';
 import { pollfd } from './poll.ts';
 import { prctl_mm_map } from './prctl.ts';
@@ -37,6 +38,8 @@ export const structTables: readonly StructTable<Fields>[] = [
   pm_scan_arg,
   page_region,
   pollfd,
+  epoll_event,
+  kcmp_epoll_slot,
   prctl_mm_map,
   ptrace_peeksiginfo_args,
   ptrace_rseq_configuration,
