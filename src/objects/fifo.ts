@@ -96,7 +96,10 @@ function fill(path: string, content: PipeContent, rebuild: Rebuild): number {
   if (content.pieces.length > 0 && waitingIn(anchor) > 0) {
     closeSync(anchor);
     const hint = 'End whoever uses it, also the program itself where it still runs, or let them empty it.';
-    throw new StasisError('RESTART_FAILED', `Cannot refill the FIFO ${path}: something else is in it`, { phase: 'restore', hint });
+    throw new StasisError('RESTART_FAILED', `Cannot refill the FIFO ${path}: something else is in it`, {
+      phase: 'restore',
+      hint,
+    });
   }
   if (!fillPipe(anchor, content)) rebuild.notes.push(`The FIFO ${path} is smaller than ${content.capacity} bytes.`);
   return anchor;

@@ -112,7 +112,7 @@ function nameOf({ link, stat }: OpenFile): string {
   const anonymous = /^anon_inode:\[?([^\]]*)\]?$/.exec(link)?.[1];
   if (anonymous !== undefined) return `${{ eventpoll: 'epoll' }[anonymous] ?? anonymous} descriptors`;
   if (fileType.isSocket(stat)) return 'sockets';
-  if (fileType.isFifo(stat)) return 'pipes';
+  if (fileType.isFifo(stat)) return 'pipes whose other end is with another program';
   if (link.startsWith('/memfd:')) return 'memfd files';
   if (fileType.isCharacterDevice(stat)) return 'devices of this kind';
   return 'open files of this kind';

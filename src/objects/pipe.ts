@@ -6,7 +6,16 @@ import { s } from '../image/schema.ts';
 import { borrow, makePipe, type Place } from '../linux/descriptors.ts';
 import { pollNow, POLLERR, POLLHUP } from '../linux/poll-now.ts';
 import { openLocally } from './local-descriptors.ts';
-import { accessMode, fdBlocker, fileType, O_DIRECT, O_NONBLOCK, reopenFlags, setStatusFlags, type OpenFile } from './open-file.ts';
+import {
+  accessMode,
+  fdBlocker,
+  fileType,
+  O_DIRECT,
+  O_NONBLOCK,
+  reopenFlags,
+  setStatusFlags,
+  type OpenFile,
+} from './open-file.ts';
 import type { OpenFileKind } from './open-file.ts';
 import { node, type Collection, type ImageNode, type ObjectKind, type Rebuild } from './object.ts';
 import { capacityOf, fillPipe, maxContent, peek, pipeContent, waitingIn, type PipeContent } from './pipe-content.ts';
@@ -129,7 +138,8 @@ export const openPipe: ObjectKind<OpenPipe> & OpenFileKind = {
 /** Makes the pipe with all its openings; the one of `wanted` is returned, the others wait to be asked for. */
 function makeEnds({ content, openings }: NewPipe, rebuild: Rebuild, wanted: number): number {
   const [read, write] = makePipe();
-  if (!fillPipe(write, content)) rebuild.notes.push(`A pipe is smaller than ${content.capacity} bytes: more may not be had here.`);
+  if (!fillPipe(write, content))
+    rebuild.notes.push(`A pipe is smaller than ${content.capacity} bytes: more may not be had here.`);
   const free = new Map([
     [O_RDONLY, read],
     [O_WRONLY, write],
