@@ -35,6 +35,9 @@ const subjects: Subject[] = [
   { program: 'unix' },
   { program: 'pipes' },
   { program: 'events' },
+  { program: 'nameless' },
+  { program: 'locks' },
+  { program: 'paths' },
   { program: 'signals' },
   { program: 'identity' },
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process
@@ -46,7 +49,7 @@ const subjects: Subject[] = [
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];
-const takesDirectory = new Set(['mappings', 'shared', 'files', 'unix', 'pipes', 'identity']);
+const takesDirectory = new Set(['mappings', 'shared', 'files', 'unix', 'nameless', 'locks', 'paths', 'pipes', 'identity']);
 
 async function begin(room: Room, subject: Subject): Promise<Program> {
   const directory = takesDirectory.has(subject.program) ? [room.directory] : [];

@@ -140,6 +140,8 @@ export const x86_64Numbers = {
   shutdown: 48,
   unshare: 272,
   flock: 73,
+  utimensat: 280,
+  chroot: 161,
   setgroups: 116,
   setfsuid: 122,
   setfsgid: 123,
@@ -154,7 +156,6 @@ export const x86_64Numbers = {
   timer_getoverrun: 225,
   timer_delete: 226,
   membarrier: 324,
-  chroot: 161,
 } as const;
 
 export type SyscallName = keyof typeof x86_64Numbers;

@@ -1,6 +1,6 @@
 /** The descriptor tables of all processes of an image, each read once, and who of them has what open. */
 import { readFdInfo } from '../linux/proc/fdinfo.ts';
-import { readFds, readFdStat } from '../linux/proc/fds.ts';
+import { readFds, readFdStat, type FdLink } from '../linux/proc/fds.ts';
 import type { Place } from '../linux/descriptors.ts';
 import type { OpenFile } from './open-file.ts';
 
@@ -63,15 +63,15 @@ export class FileTables {
 
 function readTable(pid: number): ReadonlyMap<number, OpenFile> {
   const table = new Map<number, OpenFile>();
-  for (const { fd, link } of readFds(pid)) {
-    const file = readOpenFile(pid, fd, link);
-    if (file !== undefined) table.set(fd, file);
+  for (const link of readFds(pid)) {
+    const file = readOpenFile(pid, link);
+    if (file !== undefined) table.set(link.fd, file);
   }
   return table;
 }
 
 /** What /proc shows of a descriptor; undefined when it is not open. */
-export function readOpenFile(pid: number, fd: number, link: string): OpenFile | undefined {
-  const stat = readFdStat(pid, fd);
-  return stat && { fd, link, stat, info: readFdInfo(pid, fd) };
+export function readOpenFile(pid: number, link: FdLink): OpenFile | undefined {
+  const stat = readFdStat(pid, link.fd);
+  return stat && { ...link, stat, info: readFdInfo(pid, link.fd) };
 }

@@ -2,6 +2,7 @@
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readProcLinkIfPresent } from '../linux/proc/read.ts';
+import { collectLocks, refuseLocks } from './file-lock.ts';
 import { readOpenFile } from './file-tables.ts';
 import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
@@ -40,11 +41,14 @@ export function collectFiles(collection: Collection, kinds: readonly OpenFileKin
   const table = objects.files.of(pid);
   const children: ImageNode[] = [];
   const whole: Collection = { ...collection, carryOwn: (fd) => carryOwn(fd, collection, kinds) };
+  const met = new Set<number>();
   for (const file of table) {
     const found = carry(file, table, whole, kinds);
     if (found === undefined) continue;
     const closeOnExec = isCloseOnExec(file.info);
     children.push(...found.nodes, node(descriptorRecord, { fd: file.fd, closeOnExec, description: found.objref }));
+    if (!met.has(found.objref)) children.push(...collectLocks(file, found.objref, collection));
+    met.add(found.objref);
   }
   for (const resolve of objects.pending) {
     const resolved = resolve();
@@ -78,7 +82,8 @@ function carry(
 /** A description of which we have a descriptor ourselves: that is the one to look at. */
 function carryOwn(fd: number, collection: Collection, kinds: readonly OpenFileKind[]): Carried | undefined {
   const own: Collection = { ...collection, pid: process.pid, carryOwn: (other) => carryOwn(other, collection, kinds) };
-  const file = readOpenFile(process.pid, fd, readProcLinkIfPresent(process.pid, `fd/${fd}`) ?? '');
+  const file = readOpenFile(process.pid, { fd, link: readProcLinkIfPresent(process.pid, `fd/${fd}`) ?? '' });
+  if (file !== undefined) refuseLocks(file, collection);
   return file === undefined ? undefined : carry(file, [file], own, kinds);
 }
 
@@ -88,13 +93,11 @@ function describe(
   collection: Collection,
   kinds: readonly OpenFileKind[],
 ): Carried | undefined {
-  const O_PATH = 0o10000000;
   const O_ASYNC = 0o20000;
   const refuse = (what: string): undefined => {
     const remedy = 'Let the program close it, or start the program without it';
     collection.blockers.push(fdBlocker(file, `${what} not supported yet`, remedy));
   };
-  if ((file.info.flags & O_PATH) !== 0) return refuse('descriptors opened with O_PATH are');
   const kind = kinds.find((candidate) => candidate.recognise(file, table, collection));
   if (kind === undefined) return refuse(`${nameOf(file)} are`);
   const objref = collection.objects.next();
@@ -103,7 +106,8 @@ function describe(
     collection.blockers.push(nodes);
     return undefined;
   }
-  if ((file.info.flags & O_ASYNC) !== 0) return refuse('descriptors that send signals (O_ASYNC) are');
+  const isLeased = file.info.locks.some((lock) => lock.includes('LEASE')); // which sets O_ASYNC by itself
+  if ((file.info.flags & O_ASYNC) !== 0 && !isLeased) return refuse('descriptors that send signals (O_ASYNC) are');
   return { nodes, objref };
 }
 

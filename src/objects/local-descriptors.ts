@@ -112,12 +112,12 @@ function failure(name: string, result: number, action: string): StasisError {
 }
 
 /** Opens a path; close-on-exec, and never as our controlling terminal. */
-export function openLocally(path: string, flags: number): number {
+export function openLocally(path: string | Uint8Array, flags: number): number {
   const AT_FDCWD = -100;
   const O_CLOEXEC = 0o2000000;
   const O_NOCTTY = 0o400;
-  const bytes = Buffer.from(`${path}\0`);
+  const bytes = Buffer.concat([Buffer.from(path), Uint8Array.of(0)]);
   const memory = LocalMemory.scratch('path', 16384);
   memory.bytes.set(bytes);
-  return localCall(`open ${path}`, 'openat', [AT_FDCWD, memory.address, flags | O_CLOEXEC | O_NOCTTY, 0]);
+  return localCall(`open ${Buffer.from(path).toString()}`, 'openat', [AT_FDCWD, memory.address, flags | O_CLOEXEC | O_NOCTTY, 0]);
 }

@@ -13,6 +13,8 @@ export class ObjectTable implements Disposable {
   readonly files: FileTables;
   /** Records about open files that may be described only later in the image; each is asked after each descriptor table. */
   readonly pending: Set<Pending> = new Set();
+  /** objrefs of open files whose own locks are in the image. */
+  readonly locked: Set<number> = new Set();
   readonly #known = new Map<string, number>();
   readonly #checks: (() => readonly Blocker[])[] = [];
   readonly #kept: Disposable[] = [];

@@ -39,5 +39,5 @@ export const openDevice: ObjectKind<OpenDevice> & OpenFileKind = {
 
   recognise: (file) => pathOf(file) !== undefined,
   collect: (file, objref) => [node(record, { path: pathOf(file) ?? file.link, flags: file.info.flags }, { objref })],
-  restart: (value, rebuild, { objref }) => restartByPath(rebuild, objref, value.path, value.flags, undefined),
+  restart: (value, rebuild, { objref }) => restartByPath(rebuild, objref, value, value.flags, undefined),
 };

@@ -1,13 +1,14 @@
-/** Open directories. */
+/** Open directories. Source: man 2 open, man 2 getdents (positions are cookies of the file system). */
 import { StasisError } from '../errors.ts';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { fdBlocker, fileType, restartByPath, type OpenFileKind } from './open-file.ts';
+import { pathFields, pathName, toPath, type PathName } from './path-name.ts';
 import { statPath } from './path-stat.ts';
+import { hostPath, imagePath } from './proc-path.ts';
 import { node, type ObjectKind } from './object.ts';
 
-export interface OpenDirectory {
-  readonly path: string;
+export interface OpenDirectory extends PathName {
   readonly flags: number;
   /** A cookie of the file system. */
   readonly offset: bigint;
@@ -18,7 +19,7 @@ const record: RecordKind<OpenDirectory> = defineKind<OpenDirectory>({
   name: 'open-directory',
   parents: ['files'],
   title: (value) => value.path,
-  schema: s.record({ path: s.text(4096), flags: s.hex(s.uint(0xffff_ffff)), offset: s.u64() }),
+  schema: s.record({ ...pathFields, flags: s.hex(s.uint(0xffff_ffff)), offset: s.u64() }),
 });
 
 export const openDirectory: ObjectKind<OpenDirectory> & OpenFileKind = {
@@ -29,19 +30,21 @@ export const openDirectory: ObjectKind<OpenDirectory> & OpenFileKind = {
 
   recognise: ({ stat }) => fileType.isDirectory(stat),
 
-  collect(file, objref) {
-    const there = statPath(file.link);
+  collect(file, objref, _table, { pid }) {
+    const name = pathName(file.linkBytes ?? file.link);
+    const there = statPath(toPath(name));
     if (there === undefined || there.ino !== file.stat.ino)
       return fdBlocker(file, 'the directory was deleted', 'Let the program close it');
-    return [node(record, { path: file.link, flags: file.info.flags, offset: file.info.pos }, { objref })];
+    return [node(record, { ...imagePath(name, pid), flags: file.info.flags, offset: file.info.pos }, { objref })];
   },
 
   restart(value, rebuild, { objref }) {
-    if (statPath(value.path)?.isDirectory() !== true) {
+    const name = hostPath(value, rebuild.tracee.tid);
+    if (statPath(toPath(name))?.isDirectory() !== true) {
       throw new StasisError('RESTART_FAILED', `Cannot open the directory ${value.path}: it does not exist here`, {
         phase: 'restore',
       });
     }
-    restartByPath(rebuild, objref, value.path, value.flags, value.offset);
+    restartByPath(rebuild, objref, name, value.flags, value.offset);
   },
 };

@@ -4,12 +4,15 @@ import type { FdInfo } from '../linux/proc/fdinfo.ts';
 import type { FdStat } from '../linux/proc/fds.ts';
 import { localCall, openLocally } from './local-descriptors.ts';
 import type { Collection, ImageNode, Rebuild } from './object.ts';
+import { toPath, type PathName } from './path-name.ts';
 
 /** One descriptor of the target, as /proc shows it. */
 export interface OpenFile {
   readonly fd: number;
   /** Link text of /proc/PID/fd/N. */
   readonly link: string;
+  /** The link as it is, where it is not UTF-8. */
+  readonly linkBytes?: Uint8Array;
   readonly stat: FdStat;
   readonly info: FdInfo;
 }
@@ -23,11 +26,12 @@ export interface OpenFileKind {
 
 const S_IFMT = 0o170000;
 export const fileType = {
-  isRegular: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o100000,
-  isDirectory: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o040000,
-  isCharacterDevice: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o020000,
-  isFifo: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o010000,
-  isSocket: (stat: FdStat): boolean => (stat.mode & S_IFMT) === 0o140000,
+  isRegular: (stat: Pick<FdStat, 'mode'>): boolean => (stat.mode & S_IFMT) === 0o100000,
+  isDirectory: (stat: Pick<FdStat, 'mode'>): boolean => (stat.mode & S_IFMT) === 0o040000,
+  isCharacterDevice: (stat: Pick<FdStat, 'mode'>): boolean => (stat.mode & S_IFMT) === 0o020000,
+  isFifo: (stat: Pick<FdStat, 'mode'>): boolean => (stat.mode & S_IFMT) === 0o010000,
+  isSymbolicLink: (stat: Pick<FdStat, 'mode'>): boolean => (stat.mode & S_IFMT) === 0o120000,
+  isSocket: (stat: Pick<FdStat, 'mode'>): boolean => (stat.mode & S_IFMT) === 0o140000,
 };
 
 const O_ACCMODE = 3;
@@ -63,12 +67,16 @@ export function fdBlocker(file: OpenFile, reason: string, remedy: string): Block
 }
 
 /** The description `objref` is a file opened by its path. */
-export function restartByPath(rebuild: Rebuild, objref: number, path: string, flags: number, offset: bigint | undefined): void {
-  const SEEK_SET = 0;
+export function restartByPath(rebuild: Rebuild, objref: number, name: PathName, flags: number, offset: bigint | undefined): void {
   rebuild.descriptors.add(objref, () => {
-    const fd = openLocally(path, reopenFlags(flags));
-    if (offset !== undefined && offset > 0n)
-      localCall(`set the position in ${path}`, 'lseek', [fd, BigInt.asIntN(64, offset), SEEK_SET]);
+    const fd = openLocally(toPath(name), reopenFlags(flags));
+    if (offset !== undefined) seekTo(fd, offset, name.path);
     return fd;
   });
+}
+
+/** Sets the position; bigger than 2^63 in /dev/mem and its like. */
+export function seekTo(fd: number, offset: bigint, path: string): void {
+  const SEEK_SET = 0;
+  if (offset !== 0n) localCall(`set the position in ${path}`, 'lseek', [fd, BigInt.asIntN(64, offset), SEEK_SET]);
 }

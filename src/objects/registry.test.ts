@@ -60,6 +60,9 @@ const programs: Readonly<Record<string, string>> = {
   timerfd: 'events',
   signalfd: 'events',
   fd: 'files',
+  'open-nameless': 'nameless',
+  'open-path': 'paths',
+  'file-lock': 'locks',
 };
 
 function namesIn(nodes: readonly ImageNode[]): string[] {

@@ -6,6 +6,7 @@ import { epoll, epollItem } from './epoll.ts';
 import { eventFd } from './eventfd.ts';
 import { fifo, openFifo } from './fifo.ts';
 import { file } from './file.ts';
+import { fileLock } from './file-lock.ts';
 import { descriptor, files } from './files.ts';
 import { fs } from './fs.ts';
 import { limits } from './limits.ts';
@@ -16,6 +17,8 @@ import type { ObjectKind } from './object.ts';
 import { openDevice } from './open-device.ts';
 import { openDirectory } from './open-directory.ts';
 import type { OpenFileKind } from './open-file.ts';
+import { openNameless } from './open-nameless.ts';
+import { openPath } from './open-path.ts';
 import { openImage } from './open-image.ts';
 import { openRegular } from './open-regular.ts';
 import { openStream } from './open-stream.ts';
@@ -56,6 +59,8 @@ const vmas: readonly (AnyKind & VmaKind)[] = [
 
 const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   openImage,
+  openPath,
+  openNameless,
   openRegular,
   openDirectory,
   openDevice,
@@ -94,6 +99,7 @@ export const registry: readonly AnyKind[] = [
   socketQueue,
   descriptor,
   epollItem,
+  fileLock,
   thread,
   cpuX86_64,
   scheduling,

@@ -1,7 +1,8 @@
 /** How a restart makes shared memory: an open file of the engine's own, its content, and at last its attributes. */
 import { constants, fchmodSync, fchownSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { isNodeError } from '../errors.ts';
+import { codeOf } from '../linux/node-error.ts';
+import { timespec } from '../linux/abi/time.ts';
 import { LocalMemory, mustSyscall, syscall } from '../linux/ffi.ts';
 import { pageSize } from '../linux/pagemap.ts';
 import type { Rebuild } from './object.ts';
@@ -37,7 +38,7 @@ function createAnonymous({ size, hugePage }: SharedMemory): number | undefined {
     const end = at + ((size + unit - 1n) / unit) * unit;
     return openSync(`/proc/self/map_files/${at.toString(16)}-${end.toString(16)}`, constants.O_RDWR);
   } catch (error) {
-    if (isNodeError(error) && (error.code === 'EPERM' || error.code === 'ENOENT')) return undefined;
+    if (['EPERM', 'ENOENT'].includes(codeOf(error) ?? '')) return undefined;
     throw error;
   } finally {
     syscall('munmap', at, size);
@@ -55,14 +56,20 @@ function createMemfd({ name, seals, hugePage }: SharedMemory): number {
   return mustSyscall('memfd_create', `Cannot make shared memory ${name}`, memory.address, MFD_CLOEXEC | sealing | huge);
 }
 
-/** As the file was: without a name, in the file system where it was. Undefined where its directory is gone, or knows no such files. */
+/**
+ * As the file was: without a name, in its directory or the nearest one above that is there. Not O_EXCL: a program may give a
+ * name to what it had opened so. Undefined where that directory is closed to us, or its file system knows no such files.
+ */
 function createNameless(path: string): number | undefined {
   const O_TMPFILE = 0o20200000;
-  try {
-    return openSync(dirname(path), O_TMPFILE | constants.O_RDWR, 0o600);
-  } catch (error) {
-    if (isNodeError(error)) return undefined;
-    throw error;
+  for (let directory = dirname(path); ; directory = dirname(directory)) {
+    try {
+      return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === undefined) throw error;
+      if (code !== 'ENOENT' || directory === '/') return undefined;
+    }
   }
 }
 
@@ -82,12 +89,27 @@ export function completeMemory(memory: RestartedMemory, rebuild: Rebuild): void 
       rebuild.notes.push(`Shared memory ${memory.name} belongs to you now, not to ${uid}:${gid}`);
     }
   }
-  if ((stat.mode & 0o7777) !== mode) fchmodSync(fd, mode);
+  // Until then its owner can open it, whatever the mode says.
+  rebuild.finals.lastCalls.push(() => {
+    if ((stat.mode & 0o7777) !== mode) fchmodSync(fd, mode);
+    if (memory.modified !== undefined) setModified(fd, memory.modified);
+  });
   if (backing !== 'memfd' || seals === 0 || seals === SEAL.SEAL) return;
   const early = (seals & SEAL.FUTURE_WRITE) === 0 ? seals : 0;
   if (early !== 0) addSeals(fd, early);
   // Writable mappings may exist that a new one may not join any more: this seal comes after them.
   else rebuild.finals.calls.push(() => addSeals(fd, seals));
+}
+
+/** `modified`: nanoseconds since 1970. */
+export function setModified(fd: number, modified: bigint): void {
+  const UTIME_OMIT = 0x3fff_fffen;
+  const memory = LocalMemory.scratch('times', 4096);
+  const billion = 1_000_000_000n;
+  const nanoseconds = ((modified % billion) + billion) % billion;
+  timespec.write(memory.view, { tv_sec: 0n, tv_nsec: UTIME_OMIT });
+  timespec.write(memory.view, { tv_sec: (modified - nanoseconds) / billion, tv_nsec: nanoseconds }, timespec.size);
+  mustSyscall('utimensat', 'Cannot set the time of a file', fd, 0, memory.address, 0);
 }
 
 function addSeals(fd: number, seals: number): void {

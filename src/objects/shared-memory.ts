@@ -24,6 +24,8 @@ export interface SharedMemory {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** Nanoseconds since 1970; absent where only a mapping could be seen. */
+  readonly modified?: bigint | undefined;
   /** F_SEAL_* of a memfd. */
   readonly seals: number;
   /** Bytes of a page, when they are huge ones. */
@@ -43,6 +45,7 @@ const record: RecordKind<SharedMemory> = defineKind<SharedMemory>({
     mode: s.uint(0o7777),
     uid: s.uint(0xffff_ffff),
     gid: s.uint(0xffff_ffff),
+    modified: s.optional(s.i64()),
     seals: s.hex(s.uint(0xffff)),
     hugePage: s.optional(s.uint(1 << 30)),
   }),
@@ -79,6 +82,7 @@ export function referToMemory(
         mode: Number(stat.mode) & 0o7777,
         uid: Number(stat.uid),
         gid: Number(stat.gid),
+        modified: stat.mtimeNs,
         seals: backing === 'memfd' ? mustSyscall('fcntl', 'Cannot read the seals of a memfd', fd, F_GET_SEALS) : 0,
         ...(isHuge(fd) && { hugePage: Number(stat.blksize) }),
       };

@@ -5,7 +5,6 @@
 #include "program.h"
 #include <sched.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -19,10 +18,8 @@ static int ends[2];
 static sigset_t usr2;
 static const char *go;
 
-static int file(void) { return open("refused.file", O_RDWR | O_CREAT, 0600); }
 
 static int notify(void) { return inotify_init() >= 0; }
-static int memfd(void) { return memfd_create("refused", 0) >= 0; }
 /* One end is with a process that is not of this one's tree: init inherits it. */
 static int pipe_ends(void) {
   if (pipe(ends) != 0) return 0;
@@ -37,13 +34,6 @@ static int pipe_ends(void) {
 }
 static int socket_inet(void) { return socket(AF_INET, SOCK_STREAM, 0) >= 0; }
 static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
-static int deleted_file(void) { return file() >= 0 && unlink("refused.file") == 0; }
-static int lock_bsd(void) { return flock(file(), LOCK_EX) == 0; }
-static int lock_posix(void) { return fcntl(file(), F_SETLK, &(struct flock){.l_type = F_WRLCK, .l_len = 1}) == 0; }
-static int lease(void) {
-  close(file());
-  return fcntl(open("refused.file", O_RDONLY), F_SETLEASE, F_RDLCK) == 0;
-}
 static int filter(void) {
   struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){1, &allow}) == 0;
@@ -52,10 +42,7 @@ static int uts_namespace(void) { return unshare(CLONE_NEWUTS) == 0; }
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
-  {"inotify", notify}, {"memfd", memfd}, {"pipe", pipe_ends},
-  {"socket", socket_inet}, {"pidfd", pid_fd},
-  {"deleted-file", deleted_file},
-  {"flock", lock_bsd}, {"posix-lock", lock_posix}, {"lease", lease}, {"seccomp", filter},
+  {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_inet}, {"pidfd", pid_fd}, {"seccomp", filter},
   {"namespace", uts_namespace}, {"aio", async_io},
 };
 

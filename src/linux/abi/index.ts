@@ -3,6 +3,7 @@ import type { Fields, StructTable } from '../structs.ts';
 import { nlattr, nlmsghdr } from './netlink.ts';
 import { clone_args } from './clone.ts';
 import { epoll_event, kcmp_epoll_slot } from './epoll.ts';
+import { flock } from './flock.ts';
 import { pm_scan_arg, page_region } from './pagemap.ts';
 import { pollfd } from './poll.ts';
 import { prctl_mm_map } from './prctl.ts';
@@ -35,6 +36,7 @@ import { user_regs_struct } from './user-x86_64.ts';
 
 export const structTables: readonly StructTable<Fields>[] = [
   clone_args,
+  flock,
   pm_scan_arg,
   page_region,
   pollfd,

@@ -79,7 +79,10 @@ test('an open file of this process', (t) => {
     nlink: 1,
     rdev: 0,
     size: 5n,
+    uid: Number(own.uid),
+    gid: Number(own.gid),
     mtimeNs: own.mtimeNs,
+    birthtimeNs: own.birthtimeNs,
   });
   unlinkSync(path);
   const link = readFds(process.pid).find((entry) => entry.fd === fd)?.link ?? '';

@@ -1,10 +1,13 @@
 /** /proc/PID/fd (`man 5 proc_pid_fd`). */
-import { listProc, readProcLinkIfPresent, statProcIfPresent } from './read.ts';
+import { isUtf8 } from 'node:buffer';
+import { listProc, readProcLinkBytesIfPresent, readProcLinkIfPresent, statProcIfPresent } from './read.ts';
 
 /** An open descriptor and what the kernel says it leads to. */
 export interface FdLink {
   readonly fd: number;
   readonly link: string;
+  /** The link as it is, where it is not UTF-8. */
+  readonly linkBytes?: Uint8Array;
 }
 
 /** What a descriptor's link text means. */
@@ -24,8 +27,12 @@ export interface FdStat {
   readonly nlink: number;
   /** Device number of a character or block special file. */
   readonly rdev: number;
+  readonly uid: number;
+  readonly gid: number;
   readonly size: bigint;
   readonly mtimeNs: bigint;
+  /** When the inode was made; 0 where the file system does not tell. With `ino` it names a file for good. */
+  readonly birthtimeNs: bigint;
 }
 
 /** The open descriptors in ascending order. One that is closed meanwhile, through another task's shared table, is left out. */
@@ -35,7 +42,9 @@ export function readFds(pid: number): FdLink[] {
     .map(Number)
     .sort((a, b) => a - b)) {
     const link = readProcLinkIfPresent(pid, `fd/${fd}`);
-    if (link !== undefined) fds.push({ fd, link });
+    if (link === undefined) continue;
+    const linkBytes = link.includes('\ufffd') ? readProcLinkBytesIfPresent(pid, `fd/${fd}`) : undefined;
+    fds.push(linkBytes === undefined || isUtf8(linkBytes) ? { fd, link } : { fd, link, linkBytes });
   }
   return fds;
 }
@@ -50,8 +59,11 @@ export function readFdStat(pid: number, fd: number): FdStat | undefined {
     mode: Number(stat.mode),
     nlink: Number(stat.nlink),
     rdev: Number(stat.rdev),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
     size: stat.size,
     mtimeNs: stat.mtimeNs,
+    birthtimeNs: stat.birthtimeNs,
   };
 }
 

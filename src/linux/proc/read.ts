@@ -3,7 +3,7 @@
  * it runs while the target is frozen, on the one thread that may ptrace it.
  *
  * `pid` may be any thread id: the kernel answers /proc/TID too, although it does not list it (`man 5 proc_pid`).
- * Texts are decoded as UTF-8. A path that is not UTF-8 shows U+FFFD and so names no file: it can only be refused.
+ * Texts are decoded as UTF-8. A path that is not UTF-8 shows U+FFFD and so names no file: who needs it reads the link as bytes.
  */
 import { readFileSync, readdirSync, readlinkSync, statSync, type BigIntStats } from 'node:fs';
 import { StasisError, SyscallError } from '../../errors.ts';
@@ -35,6 +35,11 @@ export function readProcBytes(pid: number, name: string): Uint8Array {
 /** The target of the link /proc/PID/name, or undefined when the process exists and the link is not there. */
 export function readProcLinkIfPresent(pid: number, name: string): string | undefined {
   return attemptIfPresent(pid, name, (path) => readlinkSync(path));
+}
+
+/** The same as bytes, for a target that need not be UTF-8. */
+export function readProcLinkBytesIfPresent(pid: number, name: string): Uint8Array | undefined {
+  return attemptIfPresent(pid, name, (path) => readlinkSync(path, { encoding: 'buffer' }));
 }
 
 /** stat of what /proc/PID/name leads to, or undefined when the process exists and the entry is not there. */
