@@ -2,6 +2,7 @@
 import { CannotCarryError, type Blocker } from './errors.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { ownPages, runsWithin } from './linux/pagemap.ts';
+import type { SmapsVma } from './linux/proc/smaps.ts';
 import { readExe } from './linux/proc/links.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
 import { collectCpu, cpuX86_64 } from './objects/cpu-x86_64.ts';
@@ -12,7 +13,8 @@ import { collectFs, fs } from './objects/fs.ts';
 import { collectLimits, limits } from './objects/limits.ts';
 import { collectIntervalTimers } from './objects/interval-timers.ts';
 import { collectMembarrier } from './objects/membarrier.ts';
-import { collectMm, isTimeMapping, largestHole, mm } from './objects/mm.ts';
+import { difference, findInheritance, type Inheritance, type Relative } from './objects/inheritance.ts';
+import { collectMm, isTimeMapping, largestHole, mm, type Hole } from './objects/mm.ts';
 import { node, type Collection, type ImageNode, type ThreadCollection } from './objects/object.ts';
 import { ObjectTable } from './objects/object-table.ts';
 import { collectRefusals } from './objects/refusals.ts';
@@ -26,7 +28,7 @@ import { collectTask, executable, task } from './objects/task.ts';
 import { collectThreadSettings, threadSettings } from './objects/thread-settings.ts';
 import { sharedThings } from './objects/sharing.ts';
 import { collectThread, thread } from './objects/thread.ts';
-import { collectTree, tree } from './objects/tree.ts';
+import { collectTree, tree, type Member } from './objects/tree.ts';
 import { joinAlike } from './objects/vma-anonymous.ts';
 import { isBlocker, vmaBlocker } from './objects/vma.ts';
 import { Injector } from './tracee/injector.ts';
@@ -57,21 +59,51 @@ export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskN
     processes.map(({ leader }) => leader.stat),
     zombies,
   );
+  const hole = largestHole(unionOf(processes.map(({ vmas }) => vmas)));
+  const context = { objects, blockers, options, hole };
+  const relatives = new Map(related.members.map((member) => [member.pid, member]));
+  const relative = (process: FrozenProcess): (Relative & Member) | undefined => {
+    const member = relatives.get(process.pid);
+    return member && { ...member, vmas: process.vmas };
+  };
+  const inheritanceOf = (process: FrozenProcess): Inheritance | undefined => {
+    const child = relative(process);
+    const parentProcess = processes.find(({ pid }) => pid === child?.parent);
+    const parent = parentProcess && relative(parentProcess);
+    return process === root || child === undefined || parent === undefined ? undefined : findInheritance(child, parent);
+  };
   const nodes = [
     { ...node(tree.record, related), pid: root.pid },
-    ...processes.map((process) => collectProcess(process, objects, blockers, options)),
+    ...processes.map((process) => collectProcess(process, inheritanceOf(process), context)),
   ];
   blockers.push(...objects.finish());
   if (blockers.length > 0) throw new CannotCarryError(root.pid, blockers);
   return nodes;
 }
 
-function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: Blocker[], options: CollectOptions): TaskNode {
+/** All ranges, in rising order, so that a place free in it is free in all the processes. */
+function unionOf(all: readonly (readonly SmapsVma[])[]): readonly SmapsVma[] {
+  if (all.length === 1) return all[0] ?? [];
+  return all.flat().sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
+}
+
+interface ImageContext {
+  readonly objects: ObjectTable;
+  readonly blockers: Blocker[];
+  readonly options: CollectOptions;
+  /** Free in all processes of the image: those that fork share the place where a restart works. */
+  readonly hole: Hole;
+}
+
+function collectProcess(
+  frozen: FrozenProcess,
+  inheritance: Inheritance | undefined,
+  { objects, blockers, options, hole }: ImageContext,
+): TaskNode {
   const { pid, leader, followers, vmas, vdso } = frozen;
   const { tracee, status, stat } = leader;
   blockers.push(...collectRefusals(pid, status));
-  const hole = largestHole(vmas).start;
-  const injectorFor = (thread: FrozenThread): Injector => new Injector(thread.tracee, vdso, thread.settled.healing, hole);
+  const injectorFor = (thread: FrozenThread): Injector => new Injector(thread.tracee, vdso, thread.settled.healing, hole.start);
   using injector = injectorFor(leader);
   const { imageFd } = options;
   const collection: Collection = {
@@ -88,8 +120,8 @@ function collectProcess(frozen: FrozenProcess, objects: ObjectTable, blockers: B
     stopped: leader.at,
   };
   const children = [
-    ...executableNodes(collection),
-    node(mm.record, collectMm(collection), { children: mappingNodes(collection) }),
+    ...executableNodes(collection, inheritance !== undefined),
+    node(mm.record, collectMm(collection, hole, inheritance), { children: mappingNodes(collection, inheritance) }),
     node(signals.record, collectSignals(collection)),
     node(fs.record, collectFs(collection)),
     node(limits.record, collectLimits(collection)),
@@ -125,7 +157,7 @@ function threadNode(frozen: FrozenThread, injector: Injector, process: Collectio
   return node(thread.record, collectThread(collection), { children });
 }
 
-function executableNodes({ pid, objects, blockers }: Collection): ImageNode[] {
+function executableNodes({ pid, objects, blockers }: Collection, inherited: boolean): ImageNode[] {
   const link = readExe(pid);
   const identity = link === undefined || link.deleted ? undefined : identify(link.path);
   if (identity === undefined) {
@@ -138,24 +170,25 @@ function executableNodes({ pid, objects, blockers }: Collection): ImageNode[] {
     return [];
   }
   const { objref, before } = referToFile(objects, identity);
-  return [...before, node(executable.record, { file: objref })];
+  return [...before, node(executable.record, { file: objref, ...(inherited && { inherited }) })];
 }
 
-function mappingNodes(collection: Collection): ImageNode[] {
+function mappingNodes(collection: Collection, inheritance: Inheritance | undefined): ImageNode[] {
   const { pid, vmas, blockers } = collection;
   const mappings = vmas.filter((vma) => !isTimeMapping(vma) && vma.path !== '[vsyscall]');
-  const runs = ownPages(
+  const own = ownPages(
     pid,
     mappings.filter((vma) => !vma.shared),
   );
+  const runs = inheritance === undefined ? own : difference(own, inheritance.inherited);
   const nodes: ImageNode[] = [];
   let next = 0;
   for (const vma of mappings) {
-    const own = runsWithin(runs, vma, next);
-    next = own.next;
+    const stored = runsWithin(runs, vma, next);
+    next = stored.next;
     const kind = vmaKinds.find((candidate) => candidate.recognise(vma));
     const found =
-      kind?.collect(vma, collection, own.runs) ??
+      kind?.collect(vma, collection, stored.runs) ??
       vmaBlocker(vma, 'mappings of this kind are not supported yet', 'Run the program without it');
     if (isBlocker(found)) blockers.push(found);
     else for (const entry of found) nodes.push(entry);

@@ -54,6 +54,15 @@ export class Family {
     };
   }
 
+  /** The process `pid` as a fork of its parent, which has its memory by now. */
+  fork(pid: number): { area: Area; from: TaskRebuild } {
+    const member = this.#member(pid);
+    const from = this.#parentOf(member);
+    const isEarly = this.#early.has(pid) || (member.session !== pid && member.session !== this.#sessions.get(member.parent));
+    if (isEarly) throw new StasisError('IMAGE', `Process ${pid} cannot have the memory of its parent`);
+    return { area: this.#makeIn(member, from).withOwnTables(), from };
+  }
+
   /** The task has its working area: children that shall not follow it into its session are made first. */
   settle(pid: number, task: TaskRebuild): void {
     const member = this.#member(pid);

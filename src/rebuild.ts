@@ -85,6 +85,17 @@ export class TaskRebuild implements Rebuild, Disposable {
     this.#surroundings = { ...this.image.options.surroundings, inherited };
   }
 
+  inherit(): void {
+    const pid = this.finals.pid ?? early('the task');
+    const { area, from } = this.image.family.fork(pid);
+    this.#area = area;
+    this.#leader = { tracee: area.tracee, formerTid: pid, ...noSteps() };
+    this.#instruction = from.#instruction;
+    this.#noteAt = from.#noteAt;
+    this.#surroundings = { ...this.image.options.surroundings, inherited: from.surroundings.inherited };
+    this.image.family.settle(pid, this);
+  }
+
   get leader(): Tracee {
     return (this.#leader ?? early('the executable')).tracee;
   }

@@ -1,4 +1,5 @@
 /** Trees of processes: relations, sessions, groups, zombies. */
+import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
 import { Room } from './harness.ts';
@@ -59,4 +60,25 @@ suite('a tree of processes', { skip: lacks('gcc', 'libc6-dev') }, () => {
     room.go();
     await program.passes();
   });
+
+  test('memory that is shared since a fork is stored once, and is shared again', { skip: needsRoot }, async () => {
+    using room = new Room();
+    const program = await begin(room, 'prefork', '8', '16');
+    const before = sharedOut(program);
+    await killAndWait(room, program);
+    const { size } = fs.statSync(room.path('image'));
+    assert.ok(size < 2 * 16 * 1.1 * 2 ** 20, `the image has ${size} bytes`);
+    const again = await room.restart(room.path('image'), program);
+    for (const pid of descendants(again.pid)) room.own(pid);
+    const after = sharedOut(again);
+    assert.ok(after < before * 1.1 + 2000, `${after} KiB in all, ${before} before`);
+    room.go();
+    await again.passes();
+  });
 });
+
+/** Memory of the tree in KiB, each page counted once. */
+function sharedOut(program: Program): number {
+  const pss = (pid: number): number => Number(/^Pss:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]);
+  return [program.pid, ...descendants(program.pid)].reduce((sum, pid) => sum + pss(pid), 0);
+}

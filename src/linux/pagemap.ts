@@ -61,6 +61,23 @@ function scan(fd: number, start: bigint, end: bigint): PageRuns | undefined {
   return runs;
 }
 
+/**
+ * Where pages are: the page frame number, or the place in the swap area; 0 for what is not there. All are 0 without
+ * CAP_SYS_ADMIN. Two processes with the same one share the page.
+ */
+export function framesOf(pid: number, first: number, count: number): BigUint64Array {
+  const frames = new BigUint64Array(count);
+  const fd = openSync(`/proc/${pid}/pagemap`, 'r');
+  try {
+    readSync(fd, frames, 0, count * 8, first * 8);
+  } finally {
+    closeSync(fd);
+  }
+  const number = (1n << 55n) - 1n;
+  const swapped = 1n << 62n;
+  return frames.map((entry) => ((entry & number) === 0n ? 0n : entry & (number | swapped)));
+}
+
 function read(fd: number, spans: readonly Span[]): PageRuns {
   const runs: PageRuns = [];
   const bytes = new Uint8Array(8 * 65536);
@@ -87,6 +104,20 @@ export function push(runs: PageRuns, start: number, end: number): void {
   const last = runs.length - 2;
   if (last >= 0 && runs[last]! + runs[last + 1]! === start) runs[last + 1]! += end - start;
   else runs.push(start, end - start);
+}
+
+/** The parts of a span that lie in none of the others (rising, disjoint). */
+export function outside(span: Span, others: readonly Span[]): Span[] {
+  const parts: Span[] = [];
+  let { start } = span;
+  for (const other of others) {
+    if (other.end <= start) continue;
+    if (other.start >= span.end) break;
+    if (other.start > start) parts.push({ start, end: other.start });
+    start = other.end;
+  }
+  if (start < span.end) parts.push({ start, end: span.end });
+  return parts;
 }
 
 /** The part of `runs` inside the span; `from` is where to start looking (an index), returned advanced. */

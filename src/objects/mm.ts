@@ -11,6 +11,9 @@ import { readProcBytes } from '../linux/proc/read.ts';
 import { prctl_mm_map } from '../linux/abi/prctl.ts';
 import { areaSize } from '../tracee/batch.ts';
 import { pristine, readVdso } from '../tracee/vdso.ts';
+import { outside, type Span } from '../linux/pagemap.ts';
+import { rangesOf } from '../linux/process-memory.ts';
+import type { Inheritance } from './inheritance.ts';
 import type { Collection, ObjectKind, Rebuild } from './object.ts';
 
 export interface Mm {
@@ -31,8 +34,15 @@ export interface Mm {
   readonly timeMappings: readonly TimeMapping[];
   /** SHA-256 of the vdso: a program may hold addresses inside it, so a restart needs the same one. */
   readonly vdsoDigest: Uint8Array;
-  /** The largest range without any mapping. */
-  readonly hole: { readonly start: bigint; readonly end: bigint };
+  /** The largest range without any mapping in all the processes of the image. */
+  readonly hole: Hole;
+  /** Of a task that is forked from its parent: ranges that stay as they are there, and pages in them that do not. */
+  readonly inherited?: { readonly kept: readonly Span[]; readonly dropped: readonly number[] } | undefined;
+}
+
+export interface Hole {
+  readonly start: bigint;
+  readonly end: bigint;
 }
 
 interface TimeMapping {
@@ -64,6 +74,12 @@ const record: RecordKind<Mm> = defineKind<Mm>({
     timeMappings: s.array(s.record({ name: s.text(32), start: address, end: address }), 8),
     vdsoDigest: s.hex(s.bytes(32)),
     hole: s.record({ start: address, end: address }),
+    inherited: s.optional(
+      s.record({
+        kept: s.array(s.record({ start: address, end: address }), 1 << 17),
+        dropped: s.array(s.uint(), 1 << 18),
+      }),
+    ),
   }),
 });
 
@@ -76,7 +92,7 @@ export function isTimeMapping(vma: Vma): boolean {
 }
 
 /** The largest free range, rounded to whole megabytes. */
-export function largestHole(vmas: readonly Vma[]): { start: bigint; end: bigint } {
+export function largestHole(vmas: readonly Vma[]): Hole {
   let best = { start: 0n, end: 0n };
   let from = lowest;
   for (const vma of [...vmas, { start: highest, end: highest }]) {
@@ -90,7 +106,7 @@ export function largestHole(vmas: readonly Vma[]): { start: bigint; end: bigint 
   return best;
 }
 
-export function collectMm(collection: Collection): Mm {
+export function collectMm(collection: Collection, hole: Hole, inheritance: Inheritance | undefined): Mm {
   const { stat, vmas, injector, pid } = collection;
   const { startCode, endCode, startData, endData, startBrk, startStack, argStart, argEnd, envStart, envEnd } = stat;
   return {
@@ -108,7 +124,8 @@ export function collectMm(collection: Collection): Mm {
     auxv: readProcBytes(pid, 'auxv'),
     timeMappings: vmas.filter(isTimeMapping).map(({ path, start, end }) => ({ name: path, start, end })),
     vdsoDigest: digest(pristine(collection.vdso)),
-    hole: largestHole(vmas),
+    hole,
+    ...(inheritance !== undefined && { inherited: { kept: inheritance.kept, dropped: inheritance.dropped } }),
   };
 }
 
@@ -129,6 +146,7 @@ export const mm: ObjectKind<Mm> = {
     const vdso = readVdso(tracee.tid, vmas);
     const time = vmas.filter(isTimeMapping);
     assertSameVdso(value, time, digest(pristine(vdso)), tracee.tid);
+    if (value.inherited !== undefined) return keepOnly(value.inherited, rebuild, vmas);
     const area = rebuild.makeArea(vdso, workingPlace(value, vmas));
     clear(rebuild, vmas, area.code);
     moveTimeMappings(rebuild, value, time, area.code + BigInt(areaSize));
@@ -169,6 +187,28 @@ function workingPlace(value: Mm, vmas: readonly Vma[]): bigint {
   throw new StasisError('RESTART_FAILED', 'Cannot restart: the address space of the image leaves no room to work in', {
     phase: 'restore',
   });
+}
+
+/** Unmaps what the parent has and the task has not, and forgets pages that differ. */
+function keepOnly({ kept, dropped }: NonNullable<Mm['inherited']>, rebuild: Rebuild, vmas: readonly Vma[]): void {
+  const { area } = rebuild;
+  rebuild.finals.kept = kept;
+  const stay = [...kept, { start: area.code, end: area.code + BigInt(areaSize) }].sort((a, b) => (a.start < b.start ? -1 : 1));
+  for (const vma of vmas) {
+    if (isTimeMapping(vma) || vma.start >= highest) continue;
+    for (const { start, end } of outside(vma, stay)) {
+      rebuild.room(1);
+      rebuild.batch.add('unmap what was the parent’s', 'munmap', [start, end - start]);
+    }
+  }
+  const MADV_DONTNEED = 4;
+  for (const { address: at, length } of rangesOf(dropped)) {
+    if (outside({ start: at, end: at + BigInt(length) }, kept).length > 0)
+      throw new StasisError('IMAGE', `Pages at ${at.toString(16)} lie outside of what the task keeps`);
+    rebuild.room(1);
+    rebuild.batch.add('forget pages of the parent', 'madvise', [at, length, MADV_DONTNEED]);
+  }
+  rebuild.flush();
 }
 
 /** Unmaps the fresh program image; what the kernel keeps above user space stays. */

@@ -112,6 +112,8 @@ export interface Rebuild {
   writeNote(note: Uint8Array): void;
   /** Begins the task anew with this program: it stops before its first instruction. */
   execute(path: string): void;
+  /** Begins the task as a fork of its parent, with the memory and the working area of that one. */
+  inherit(): void;
   /** Makes a thread, or takes the leader if `tid` is the process's own; its kinds leave their final steps in {@link thread}. */
   beginThread(tid: number): void;
   /** The thread whose record is open. */
@@ -137,6 +139,8 @@ export interface Rebuild {
 export interface Finals {
   /** What the record of the task says. */
   pid?: number;
+  /** Ranges that are mapped already, as in the parent. */
+  kept?: readonly Span[];
   /** Calls that set the boundaries of the address space. */
   boundaries?: () => void;
   /** Calls by the leader that need the rest in place: signals, limits, settings. */

@@ -71,13 +71,15 @@ export const task: ObjectKind<Task> = {
 export interface Executable {
   /** objref of the file. */
   readonly file: number;
+  /** The task is forked from its parent, whose memory it still shares, and executes nothing. */
+  readonly inherited?: boolean | undefined;
 }
 
 const executableRecord: RecordKind<Executable> = defineKind<Executable>({
   tag: 0x12,
   name: 'executable',
   parents: ['task'],
-  schema: s.record({ file: s.objref('file') }),
+  schema: s.record({ file: s.objref('file'), inherited: s.optional(s.bool()) }),
 });
 
 /** What /proc/PID/exe names. A restart begins by executing it, so that the kernel knows the program as what it is. */
@@ -90,6 +92,7 @@ export const executable: ObjectKind<Executable> = {
     const identity = fileOf(rebuild, value.file);
     assertUnchanged(identity, rebuild.acceptChangedFiles);
     rebuild.checkedFiles.add(identity.path);
-    rebuild.execute(identity.path);
+    if (value.inherited === true) rebuild.inherit();
+    else rebuild.execute(identity.path);
   },
 };

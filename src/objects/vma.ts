@@ -4,7 +4,7 @@
  */
 import { s, type OptionalField, type Schema } from '../image/schema.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
-import type { PageRuns, Span } from '../linux/pagemap.ts';
+import { outside, type PageRuns, type Span } from '../linux/pagemap.ts';
 import type { SyscallName } from '../linux/syscalls.ts';
 import type { Blocker } from '../errors.ts';
 import type { Collection, ImageNode, Rebuild } from './object.ts';
@@ -141,9 +141,19 @@ export function restartMapping(
 ): void {
   const protection = protectionBits(value.protection);
   const filling = value.stored > 0 ? protection | PROT.READ | PROT.WRITE : protection;
-  for (const { start, end } of spans) {
-    rebuild.room(8);
-    rebuild.batch.add('map memory', 'mmap', [start, end - start, filling, flags | MAP.FIXED_NOREPLACE, fd, offset]);
+  const { kept = [] } = rebuild.finals;
+  for (const span of spans) {
+    const missing = outside(span, kept);
+    for (const { start, end } of missing) {
+      rebuild.room(8);
+      const parameters = [start, end - start, filling, flags | MAP.FIXED_NOREPLACE, fd, offset + (start - span.start)];
+      rebuild.batch.add('map memory', 'mmap', parameters);
+    }
+    // What is there already has the protection of the parent's, which is that of the record.
+    for (const { start, end } of filling === protection ? [] : outside(span, missing)) {
+      rebuild.room(1);
+      rebuild.batch.add('open memory', 'mprotect', [start, end - start, filling]);
+    }
   }
   completeMapping(value, rebuild, filling, spans);
 }

@@ -172,6 +172,11 @@ export class Area implements Disposable {
     return new Area(tracee, this.#instruction, this.code, this.local);
   }
 
+  /** The same area in a process that was forked, where it has tables of its own. */
+  withOwnTables(): Area {
+    return new Area(this.tracee, this.#instruction, this.code, Area.#unused.pop() ?? LocalMemory.allocate(this.dataSize));
+  }
+
   /** One call through the vdso's instruction, at the cost of two stops. */
   #inject(name: SyscallName, parameters: readonly Word[], action: string = `prepare ${this.tracee.tid}`): bigint {
     const { architecture } = this.tracee;
