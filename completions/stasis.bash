@@ -36,8 +36,11 @@ _stasis() {
       fi
       ;;
     restart)
+      case $previous in
+        --pids) _stasis_complete undefined "$current" ; return ;;
+      esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-d --detach --dry-run --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-d --detach --pids --dry-run --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete file "$current"
       fi

@@ -56,7 +56,7 @@ export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskN
   const { processes, zombies, root } = frozen;
   blockers.push(...sharedThings(processes));
   const related = collectTree(
-    processes.map(({ leader }) => leader.stat),
+    processes.map(({ leader, followers }) => ({ stat: leader.stat, tids: followers.map(({ tracee }) => tracee.tid) })),
     zombies,
   );
   const hole = largestHole(unionOf(processes.map(({ vmas }) => vmas)));

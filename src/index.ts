@@ -13,6 +13,7 @@ import { Given, plainPlace, type SinkLike, type SourceLike } from './engine/plac
 import type { Work } from './engine/protocol.ts';
 import { StasisError } from './errors.ts';
 import type { ImageSummary, ImageTree, InspectOptions } from './inspect.ts';
+import { pidChoices } from './pid-choice.ts';
 import { ProcessHandle, type Waiter } from './process-handle.ts';
 import type { RestartOptions as StoryRestartOptions, RestartResult, RestartStats } from './restart.ts';
 import type { StandardStreams } from './standard-streams.ts';
@@ -24,6 +25,7 @@ export { CannotCarryError, ImageError, StasisError, SyscallError } from './error
 export type { Blocker, ErrorCode, ErrorJSON, Phase } from './errors.ts';
 export { render } from './image/render.ts';
 export type { ImageNode, ImageSummary, ImageTree, InspectOptions } from './inspect.ts';
+export type { PidChoice } from './pid-choice.ts';
 export { ProcessHandle, type Ended } from './process-handle.ts';
 export type { RestartStats } from './restart.ts';
 export type { StandardStreams, StreamChoice } from './standard-streams.ts';
@@ -84,11 +86,13 @@ export class RestartedProcess extends ProcessHandle {
  * const { code, signal } = await program.wait();
  */
 export async function restart(source: SourceLike, options: RestartOptions = {}): Promise<RestartedProcess> {
-  const { acceptChangedFiles = false, dryRun = false, signal, onProgress } = options;
+  const { acceptChangedFiles = false, pids = 'new', dryRun = false, signal, onProgress } = options;
+  if (!pidChoices.includes(pids))
+    throw new StasisError('USAGE', `Cannot restart: pids is ${pidChoices.join(' or ')}, not ${pids as string}`);
   const given = new Given();
   const streams = given.streams({ input: 'inherit', output: 'inherit', error: 'inherit', ...options.streams });
   const place = await given.source(source);
-  const work = { kind: 'restart', source: place, acceptChangedFiles, dryRun, streams, given: given.fds.length } as const;
+  const work = { kind: 'restart', source: place, acceptChangedFiles, pids, dryRun, streams, given: given.fds.length } as const;
   const { result, waiter } = await performWith(given, work, { signal, onProgress });
   return new RestartedProcess(result, waiter);
 }

@@ -21,6 +21,7 @@ const SIGCHLD = 17;
 export class Family {
   readonly #members = new Map<number, Member>();
   readonly #root: Member;
+  readonly #strict: boolean;
   readonly #tasks = new Map<number, TaskRebuild>();
   /** Made before their record came, by former pid. */
   readonly #early = new Map<number, Area>();
@@ -30,10 +31,12 @@ export class Family {
   /** The session that a process of the restart is in, by former pid of the process: the former number of the session. */
   readonly #sessions = new Map<number, number>();
 
-  constructor({ members }: Tree) {
+  /** `sameIds`: all processes get their former ids. */
+  constructor({ members }: Tree, sameIds: boolean) {
     const [root] = members;
     if (root === undefined) throw new StasisError('IMAGE', 'The tree of the image is empty');
     this.#root = root;
+    this.#strict = sameIds;
     for (const member of members) {
       if (this.#members.has(member.pid))
         throw new StasisError('IMAGE', `The tree of the image holds process ${member.pid} twice`);
@@ -41,6 +44,11 @@ export class Family {
         throw new StasisError('IMAGE', `The tree of the image holds process ${member.pid} before its parent`);
       this.#members.set(member.pid, member);
     }
+  }
+
+  /** The former ids of all processes and threads, the root's first. */
+  get ids(): number[] {
+    return [...this.#members.values()].flatMap(({ pid, tids = [] }) => [pid].concat(tids));
   }
 
   /** How the process `pid` comes into being; the root does so elsewhere. */
@@ -114,12 +122,16 @@ export class Family {
     const leader = this.#tasks.get(member.session);
     const isSibling = leader !== undefined && this.#members.get(member.session)?.parent === member.parent;
     const maker = isSibling ? leader.area : this.#standIn(member.session, parent, true);
-    return makeChild(maker, { ...childOptions(member), flags: CLONE_PARENT });
+    return makeChild(maker, { ...this.#childOptions(member), flags: CLONE_PARENT });
+  }
+
+  #childOptions({ pid, exitSignal }: Member): ChildOptions {
+    return { exitSignal, wanted: pid, strict: this.#strict };
   }
 
   #fork(parent: TaskRebuild, member: Member): Area {
     parent.flush();
-    return makeChild(parent.area, childOptions(member));
+    return makeChild(parent.area, this.#childOptions(member));
   }
 
   /** A process with the number of one that has ended, as leader of a session or of a group. */
@@ -182,10 +194,6 @@ export class Family {
     if (area === undefined) throw new StasisError('IMAGE', `The image holds no task for process ${member.pid} of its tree`);
     return area;
   }
-}
-
-function childOptions({ pid, exitSignal }: Member): ChildOptions {
-  return { exitSignal, wanted: pid };
 }
 
 function run(area: Area, add: (batch: Batch) => unknown): bigint {

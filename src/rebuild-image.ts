@@ -4,13 +4,17 @@ import { LocalDescriptors } from './objects/local-descriptors.ts';
 import type { Surroundings } from './objects/object.ts';
 import type { Tree } from './objects/tree.ts';
 import { PageBuffers } from './objects/pages.ts';
+import type { PidChoice } from './pid-choice.ts';
 import { TaskRebuild, type Birth } from './rebuild.ts';
 import { Family } from './rebuild-family.ts';
+import { assertPidsFree } from './tracee/pids.ts';
 
 export interface RebuildOptions {
   /** Makes the root process. */
   readonly birth: Birth;
   readonly acceptChangedFiles: boolean;
+  /** Default: 'new'. */
+  readonly pids?: PidChoice;
   readonly surroundings: Omit<Surroundings, 'inherited'>;
   /** The root is not ours to remove (yet) when the restart fails. */
   readonly keepOnFailure?: () => boolean;
@@ -37,7 +41,9 @@ export class ImageRebuild implements Disposable {
   /** How the processes to come are related. */
   beginTree(tree: Tree): void {
     if (this.#family !== undefined) throw new StasisError('IMAGE', 'The image holds a second tree');
-    this.#family = new Family(tree);
+    const same = this.options.pids === 'same';
+    this.#family = new Family(tree, same);
+    if (same) assertPidsFree(this.#family.ids);
   }
 
   get family(): Family {

@@ -2,6 +2,7 @@
 import { x86_64 } from './arch/x86_64.ts';
 import type { Registers } from './arch/architecture.ts';
 import { StasisError } from './errors.ts';
+import { clone_args } from './linux/abi/clone.ts';
 import { syscall } from './linux/ffi.ts';
 import { maxRanges, MemoryFile, writeProcess, type Range } from './linux/process-memory.ts';
 import { readFds } from './linux/proc/fds.ts';
@@ -9,28 +10,25 @@ import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
 import type { LocalDescriptors } from './objects/local-descriptors.ts';
 import type { Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
+import { pidRefused } from './tracee/pids.ts';
 import type { ImageRebuild } from './rebuild-image.ts';
 import { Area, type Batch } from './tracee/batch.ts';
-import { makeChild } from './tracee/make-child.ts';
-import { saysVanished, type Tracee } from './tracee/tracee.ts';
+import { saysVanished, Tracee } from './tracee/tracee.ts';
 import { findSyscallInstruction, noteOffset, type Vdso } from './tracee/vdso.ts';
 
 /** How a restart gets the task that becomes the program: stopped at the execve of `path`, before its first instruction. */
-export type Birth = (path: string, systemCalls: boolean) => Tracee;
+export type Birth = (path: string, systemCalls: boolean, formerPid: number) => Tracee;
 
 /** Since Linux 5.14; where it is missing the pages come one by one, as they are written. Source: man 2 madvise. */
 const MADV_POPULATE_WRITE = 23;
 /** Bytes. Below that a call costs more than it saves. */
 const worthPopulating = 16 * 4096;
 
-/** CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM. */
-const CLONE_THREAD_AND_ALL = 0x50f00;
-
 const allButTrap = 0xffff_ffff_ffff_ffefn; // SIGTRAP ends our batches
 
 /** A thread under restart, with the steps that make it whole. */
 interface ThreadRebuild extends ThreadFinals {
-  readonly tracee: Tracee;
+  tracee?: Tracee;
 }
 
 export class TaskRebuild implements Rebuild, Disposable {
@@ -76,8 +74,9 @@ export class TaskRebuild implements Rebuild, Disposable {
   }
 
   execute(path: string): void {
-    const tracee = this.#birth(path, this.finals.systemCalls === true);
-    this.#leader = { tracee, formerTid: this.finals.pid ?? early('the task'), ...noSteps() };
+    const pid = this.finals.pid ?? early('the task');
+    const tracee = this.#birth(path, this.finals.systemCalls === true, pid);
+    this.#leader = { tracee, formerTid: pid, ...noSteps() };
     tracee.resumeToSyscallStop(); // the exit of execve
     setSignalMask(tracee.tid, allButTrap);
     const inherited = new Set(readFds(tracee.tid).map(({ fd }) => fd));
@@ -97,7 +96,7 @@ export class TaskRebuild implements Rebuild, Disposable {
   }
 
   get leader(): Tracee {
-    return (this.#leader ?? early('the executable')).tracee;
+    return this.#leader?.tracee ?? early('the executable');
   }
 
   get tracee(): Tracee {
@@ -114,10 +113,43 @@ export class TaskRebuild implements Rebuild, Disposable {
       this.#thread = leader;
       return;
     }
-    this.flush();
-    const { tracee } = makeChild(this.area, { flags: CLONE_THREAD_AND_ALL, exitSignal: 0, wanted: tid });
-    this.#thread = { tracee, formerTid: tid, ...noSteps() };
+    this.#thread = { formerTid: tid, ...noSteps() };
     this.#followers.push(this.#thread);
+  }
+
+  /** The threads, stopped before their first instruction, with their former ids as far as the kernel gives them. */
+  #makeThreads(): void {
+    const CLONE_VM_FS_FILES_SIGHAND_THREAD_SYSVSEM = 0x50f00n;
+    const CLONE_PTRACE = 0x2000n; // traced from its begin, and its maker notices nothing
+    const flags = CLONE_VM_FS_FILES_SIGHAND_THREAD_SYSVSEM | CLONE_PTRACE;
+    this.flush();
+    const wanted = this.#cloneAll(this.#followers, ({ batch }, { formerTid }) => {
+      const set_tid = batch.data(new Uint8Array(Int32Array.of(formerTid).buffer));
+      const bytes = clone_args.make({ flags, set_tid, set_tid_size: 1n });
+      batch.add('make a thread', 'clone3', [batch.data(bytes), bytes.length], { mayFail: true });
+    });
+    const refused = this.#followers.filter((_, index) => (wanted[index] ?? 0) < 0);
+    const [first] = refused;
+    if (first !== undefined && this.image.options.pids === 'same')
+      throw pidRefused(first.formerTid, wanted[this.#followers.indexOf(first)] ?? 0);
+    this.#cloneAll(refused, ({ batch }) => batch.add('make a thread', 'clone', [flags, 0, 0, 0, 0]));
+  }
+
+  /** Results by index: the new id, or minus the errno. */
+  #cloneAll(threads: readonly ThreadRebuild[], add: (rebuild: this, thread: ThreadRebuild) => void): number[] {
+    const results: number[] = [];
+    for (const thread of threads) {
+      if (!this.batch.hasRoom(1, 256)) results.push(...this.flush().map(Number));
+      add(this, thread);
+    }
+    results.push(...this.flush().map(Number));
+    const made = threads.filter((thread, index) => {
+      const tid = results[index] ?? 0;
+      if (tid > 0) thread.tracee = Tracee.born(tid, this.leader.architecture);
+      return tid > 0;
+    });
+    for (const { tracee } of made) tracee?.awaitStop();
+    return results;
   }
 
   get area(): Area {
@@ -210,6 +242,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     finals.boundaries();
     this.descriptors.build();
     this.flush();
+    this.#makeThreads();
   }
 
   /** Makes the calls that give the process and its threads the rest of their past. */
@@ -229,7 +262,7 @@ export class TaskRebuild implements Rebuild, Disposable {
   }
 
   get threadIds(): ReadonlyMap<number, number> {
-    return new Map(this.#threads.map(({ formerTid, tracee }) => [formerTid, tracee.tid]));
+    return new Map(this.#threads.map(({ formerTid, tracee }) => [formerTid, tracee?.tid ?? 0]));
   }
 
   runAs(formerTid: number | undefined, step: () => void): void {
@@ -244,7 +277,7 @@ export class TaskRebuild implements Rebuild, Disposable {
 
   /** Lets it go. */
   release(): void {
-    for (const { tracee } of this.#followers) tracee.detach();
+    for (const { tracee } of this.#followers) tracee?.detach();
     this.leader.detach();
   }
 
@@ -253,7 +286,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     const { area } = this;
     if (area.tracee === thread.tracee) return steps.forEach((step) => step());
     this.flush();
-    this.#area = area.usedBy(thread.tracee);
+    this.#area = area.usedBy(thread.tracee ?? early('its threads'));
     try {
       for (const step of steps) step();
       this.flush();
@@ -270,7 +303,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     if (exitCode === undefined || this.#area === undefined) tracee.sendKill();
     else this.#exit(tracee, x86_64.syscallAt(this.#area.registers, this.#instruction, x86_64.syscalls.exit_group, [exitCode]));
     // The kernel keeps a leader until whoever traces the other threads has heard of their end.
-    for (const { tracee: follower } of this.#followers) follower.reap();
+    for (const { tracee: follower } of this.#followers) follower?.reap();
     tracee.reap();
   }
 

@@ -2,7 +2,7 @@
 import { closeSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Progress } from './checkpoint.ts';
-import { errorFromJSON, ImageError, StasisError, type ErrorJSON } from './errors.ts';
+import { errorFromJSON, ImageError, StasisError, SyscallError, type ErrorJSON } from './errors.ts';
 import { engineCommand } from './engine-command.ts';
 import { assertUnchanged, type FileIdentity } from './objects/file.ts';
 import { is } from './image/events.ts';
@@ -25,14 +25,18 @@ import { executable, task } from './objects/task.ts';
 import { file } from './objects/file.ts';
 import { tree } from './objects/tree.ts';
 import { vmaPrivateFile } from './objects/vma-private-file.ts';
+import type { PidChoice } from './pid-choice.ts';
 import type { Birth } from './rebuild.ts';
 import { ImageRebuild, type RebuildOptions } from './rebuild-image.ts';
 import { openSource, type OpenSource, type Source } from './source.ts';
+import { pidRefused } from './tracee/pids.ts';
 import { Tracee } from './tracee/tracee.ts';
 
 export interface RestartOptions {
   /** Mapped files may have changed since the checkpoint. */
   readonly acceptChangedFiles?: boolean;
+  /** The ids that processes and threads have afterwards; default: 'new'. In the foreground the program has that of this process. */
+  readonly pids?: PidChoice;
   /** Reads and checks everything, starts nothing. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -72,8 +76,9 @@ export async function restart(source: Source, options: RestartOptions & BirthOpt
   if (options.dryRun === true) return await tryOut(input, options);
   const imageOnStdin = 'fd' in source && source.fd === 0;
   const surroundings = { imageOnStdin, terminal: undefined };
-  const birth: Birth = (path, systemCalls) => spawnStopped(path, systemCalls, options);
-  return await rebuildFrom(input, { birth, acceptChangedFiles: options.acceptChangedFiles === true, surroundings }, options);
+  const { acceptChangedFiles = false, pids = 'new' } = options;
+  const birth: Birth = (path, systemCalls, pid) => spawnStopped(path, systemCalls, pids === 'same' ? pid : undefined, options);
+  return await rebuildFrom(input, { birth, acceptChangedFiles, surroundings, pids }, options);
 }
 
 /** The part that all ways of restarting share. `exitCode`: the failing task ends with the code of the error. */
@@ -185,8 +190,13 @@ async function tryOut(input: OpenSource, options: RestartOptions): Promise<Resta
   return { pid: 0, stats: { totalMs: performance.now() - started, ...counts }, notes: [] };
 }
 
-/** A new process that executes `path` and stops there. */
-function spawnStopped(path: string, systemCalls: boolean, { streams = [0, 1, 2], born }: BirthOptions): Tracee {
+/** A new process that executes `path` and stops there. With `pid` it gets that id. */
+function spawnStopped(
+  path: string,
+  systemCalls: boolean,
+  wanted: number | undefined,
+  { streams = [0, 1, 2], born }: BirthOptions,
+): Tracee {
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   const gate = table.gate();
@@ -194,7 +204,7 @@ function spawnStopped(path: string, systemCalls: boolean, { streams = [0, 1, 2],
   table.streams(streams);
   const supervision = systemCalls ? superviseSpawned(table, streams[2]) : undefined;
   table.execute(path, [path], []);
-  const pid = table.start();
+  const pid = startAs(table, wanted);
   born?.(pid);
   const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: true });
   gate.open();
@@ -202,6 +212,15 @@ function spawnStopped(path: string, systemCalls: boolean, { streams = [0, 1, 2],
   tracee.waitForExec();
   table.free();
   return tracee;
+}
+
+function startAs(table: SpawnTable, wanted: number | undefined): number {
+  try {
+    return table.start({ pid: wanted });
+  } catch (error) {
+    if (wanted === undefined || !(error instanceof SyscallError)) throw error;
+    throw pidRefused(wanted, -error.errno);
+  }
 }
 
 /**

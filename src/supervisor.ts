@@ -53,7 +53,7 @@ export function superviseThisProcess(): void {
   const CLONE_FILES = 0x400;
   table.add('unshare', [CLONE_FILES]);
   const supervisor = addSupervisor(table, process.pid, -1);
-  const pid = table.start(true);
+  const pid = table.start({ shareDescriptors: true });
   const fd = installFilter();
   if (fd < 0) {
     syscall('kill', pid, 9);

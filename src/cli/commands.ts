@@ -135,6 +135,11 @@ export const commands: readonly CommandSpec[] = [
     arguments: [{ ...imageArgument, summary: 'The image; standard input without FILE, or for -', optional: true }],
     options: [
       { name: 'detach', short: 'd', summary: 'Continue in the background and print the new process id', excludes: ['dry-run'] },
+      {
+        name: 'pids',
+        value: 'same|new',
+        summary: 'With -d: the process and thread ids of the checkpoint, or an error; new ones are the default',
+      },
       { name: 'dry-run', summary: 'Only read the whole image and find out whether it could be restarted here' },
       { name: 'accept-changed-files', summary: 'Restart although files that the process had mapped or open have changed since' },
       json,

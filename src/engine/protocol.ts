@@ -3,6 +3,7 @@ import type { CheckpointResult, Progress } from '../checkpoint.ts';
 import type { ErrorJSON } from '../errors.ts';
 import type { Diagnosis } from '../doctor.ts';
 import type { Ended } from '../linux/exit-watch.ts';
+import type { PidChoice } from '../pid-choice.ts';
 import type { RestartResult } from '../restart.ts';
 import type { StandardStreams } from '../standard-streams.ts';
 
@@ -30,6 +31,7 @@ export type Work = Working &
         readonly kind: 'restart';
         readonly source: Place;
         readonly acceptChangedFiles: boolean;
+        readonly pids: PidChoice;
         readonly dryRun: boolean;
         readonly streams: StandardStreams;
       }

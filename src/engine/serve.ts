@@ -78,11 +78,18 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
       return await checkpoint(pid, place?.target, { ...options, after, dryRun, delivered });
     }
     case 'restart': {
-      const { acceptChangedFiles, dryRun } = work;
+      const { acceptChangedFiles, pids, dryRun } = work;
       using place = open(work.source);
       using streams = openStreams(work.streams);
       const born = (pid: number): void => watch(id, pid);
-      const result = await restart(place.target, { ...options, acceptChangedFiles, dryRun, streams: streams.fds, born });
+      const result = await restart(place.target, {
+        ...options,
+        acceptChangedFiles,
+        pids,
+        dryRun,
+        streams: streams.fds,
+        born,
+      });
       return { ...result, startTime: dryRun ? 0 : startTimeOf(result.pid) };
     }
     case 'run': {

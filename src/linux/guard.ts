@@ -39,7 +39,7 @@ export class Guard implements Disposable {
       this.#calls.push(this.#table.add('setsockopt', [-1, 0, 0, value, 4], true));
     }
     this.#table.add('exit_group', [0]);
-    const pid = this.#table.start(true);
+    const pid = this.#table.start({ shareDescriptors: true });
     this.#pidfd = mustSyscall('pidfd_open', 'Cannot watch over the sockets', pid, 0);
   }
 

@@ -3,6 +3,7 @@
  * process first runs a table of system calls of our making, on memory it shares with us, and ends it with execve.
  */
 import { callCode, LocalMemory, syscall, syscallError, type Word } from './ffi.ts';
+import { clone_args } from './abi/clone.ts';
 import { timespec } from './abi/time.ts';
 import { x86_64Numbers, type SyscallName } from './syscalls.ts';
 
@@ -129,12 +130,22 @@ export class SpawnTable {
     };
   }
 
-  /** Starts the process; its pid. It belongs to init, or to the nearest subreaper. */
-  start(shareDescriptors = false): number {
+  /**
+   * Starts the process; its pid. It belongs to init, or to the nearest subreaper. With `pid` it gets that one, or an error:
+   * EEXIST, or EPERM without CAP_CHECKPOINT_RESTORE (man 2 clone3).
+   */
+  start({ shareDescriptors = false, pid: wanted }: { shareDescriptors?: boolean; pid?: number | undefined } = {}): number {
     const pidOut = this.bytes(new Uint8Array(8));
     const stack = this.#memory.address + BigInt(tableSize + stringsSize + stackSize);
     const CLONE_FILES = 0x400;
-    const between = callCode(this.#code.address, this.#memory.address, stack, pidOut, shareDescriptors ? CLONE_FILES : 0);
+    const CLONE_VM = 0x100;
+    const flags = shareDescriptors ? CLONE_FILES : 0;
+    const how = new BigUint64Array([BigInt(flags), 0n]);
+    if (wanted !== undefined) {
+      const set_tid = this.bytes(new Uint8Array(Int32Array.of(wanted).buffer));
+      how[1] = this.bytes(clone_args.make({ flags: BigInt(CLONE_VM | flags), set_tid, set_tid_size: 1n }));
+    }
+    const between = callCode(this.#code.address, this.#memory.address, stack, pidOut, this.bytes(new Uint8Array(how.buffer)));
     if (between < 0) throw syscallError('clone', between, 'Cannot start a process');
     while (syscall('wait4', between, 0, WALL, 0) === -4);
     const pid = Number(this.#memory.view.getBigInt64(Number(pidOut - this.#memory.address), true));

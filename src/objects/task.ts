@@ -24,7 +24,7 @@ const record: RecordKind<Task> = defineKind<Task>({
   parents: ['image'],
   title: (value) => `${value.comm} (${value.pid})`,
   schema: s.record({
-    pid: s.uint(),
+    pid: s.uint(0x7fff_ffff),
     comm: s.text(64),
     personality: s.hex(s.uint(0xffff_ffff)),
     dumpable: s.uint(2),

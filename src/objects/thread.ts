@@ -31,7 +31,8 @@ export function collectThread({ tid }: ThreadCollection): Thread {
 export const thread: ObjectKind<Thread> = {
   record,
   title: 'Thread',
-  carried: 'Name. The leader comes first; the others are made again with new ids.',
+  carried:
+    'Name. Its former id where it is free and the restart may choose (CAP_CHECKPOINT_RESTORE); else the C library finds the new one.',
   refused: '',
 
   restart(value, rebuild) {

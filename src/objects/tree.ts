@@ -17,6 +17,8 @@ export interface Member {
   readonly session: number;
   /** What its parent gets at its end; usually SIGCHLD. */
   readonly exitSignal: number;
+  /** Ids of its other threads: a restart that is to give all ids back must know them before it makes anything. */
+  readonly tids?: readonly number[] | undefined;
   /** Of one that has ended: as wait tells it. It has no task record. */
   readonly exitStatus?: number | undefined;
   /** The name of one that has ended. */
@@ -42,6 +44,7 @@ const record: RecordKind<Tree> = defineKind<Tree>({
         group: id,
         session: id,
         exitSignal: s.uint(64),
+        tids: s.optional(s.array(id, 1 << 22)),
         exitStatus: s.optional(s.uint(0xffff)),
         comm: s.optional(s.text(64)),
       }),
@@ -50,7 +53,7 @@ const record: RecordKind<Tree> = defineKind<Tree>({
   }),
 });
 
-export function collectTree(processes: readonly Stat[], zombies: readonly Stat[]): Tree {
+export function collectTree(processes: readonly { stat: Stat; tids: readonly number[] }[], zombies: readonly Stat[]): Tree {
   const member = ({ pid, ppid, pgrp, sid, exit_signal }: Stat): Member => ({
     pid,
     parent: ppid,
@@ -60,7 +63,7 @@ export function collectTree(processes: readonly Stat[], zombies: readonly Stat[]
   });
   return {
     members: [
-      ...processes.map(member),
+      ...processes.map(({ stat, tids }) => ({ ...member(stat), ...(tids.length > 0 && { tids }) })),
       ...zombies.map((stat) => ({ ...member(stat), exitStatus: stat.exit_code, comm: stat.comm })),
     ],
   };

@@ -2,6 +2,7 @@
 import { clone_args } from '../linux/abi/clone.ts';
 import { setSignalMask } from '../linux/ptrace.ts';
 import type { Area } from './batch.ts';
+import { pidRefused } from './pids.ts';
 import { Tracee } from './tracee.ts';
 
 /** The new task is traced like its maker; it stops before its first instruction. */
@@ -14,11 +15,13 @@ export interface ChildOptions {
   readonly exitSignal: number;
   /** The id that it shall have if it is free and may be chosen. */
   readonly wanted: number | undefined;
+  /** No other will do. */
+  readonly strict?: boolean;
 }
 
 /** The area as the new task uses it: its own copy, unless CLONE_VM is among the flags. */
-export function makeChild(area: Area, { flags = 0, exitSignal, wanted }: ChildOptions): Area {
-  const chosen = wanted === undefined ? undefined : chooseId(area, { flags, exitSignal }, wanted);
+export function makeChild(area: Area, { flags = 0, exitSignal, wanted, strict = false }: ChildOptions): Area {
+  const chosen = wanted === undefined ? undefined : chooseId(area, { flags, exitSignal, strict }, wanted);
   const tid =
     chosen ?? Number(run(area, (batch) => batch.add('make a process', 'clone', [flags | CLONE_PTRACE | exitSignal, 0, 0, 0, 0])));
   const tracee = Tracee.born(tid, area.tracee.architecture);
@@ -28,7 +31,11 @@ export function makeChild(area: Area, { flags = 0, exitSignal, wanted }: ChildOp
 }
 
 /** undefined when the id is taken, or the kernel does not let us choose (CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN). */
-function chooseId(area: Area, { flags, exitSignal }: { flags: number; exitSignal: number }, wanted: number): number | undefined {
+function chooseId(
+  area: Area,
+  { flags, exitSignal, strict }: { flags: number; exitSignal: number; strict: boolean },
+  wanted: number,
+): number | undefined {
   const result = run(area, (batch) => {
     const set_tid = batch.data(new Uint8Array(Int32Array.of(wanted).buffer));
     // With CLONE_PARENT the exit signal is that of the maker (kernel/fork.c).
@@ -37,6 +44,7 @@ function chooseId(area: Area, { flags, exitSignal }: { flags: number; exitSignal
     const bytes = clone_args.make({ flags: BigInt(flags | CLONE_PTRACE), exit_signal, set_tid, set_tid_size: 1n });
     return batch.add('make a process', 'clone3', [batch.data(bytes), bytes.length], { mayFail: true });
   });
+  if (strict && result < 0n) throw pidRefused(wanted, Number(result));
   return result > 0n ? Number(result) : undefined; // a plain clone says what else is wrong
 }
 

@@ -88,9 +88,11 @@ next:
         jmp     next
 1:      int3
 
-/* spawn(table, stack, pid_out, flags): starts a process that is nobody's child and runs the table (ends in execve). The
- * first child (CLONE_VM | CLONE_VFORK) makes the second (CLONE_VM | flags) and exits; its pid is returned for waitpid.
- * Both use the stack given, of which they touch nothing but what the kernel needs. */
+/* spawn(table, stack, pid_out, how): starts a process that is nobody's child and runs the table (ends in execve). `how`
+ * points at two words: flags, and the address of a struct clone_args (88 bytes) or 0. The first child (CLONE_VM |
+ * CLONE_VFORK) makes the second (CLONE_VM | flags, or as clone_args says) and exits; its pid is returned for waitpid.
+ * Both use the stack given, of which they touch nothing but what the kernel needs. pid_out gets minus the errno when
+ * the second cannot be made. */
         .section spawn, "ax"
         push    rbx
         push    r12
@@ -101,7 +103,7 @@ next:
         push    r14
         mov     r14, rcx
         mov     eax, 56                         /* clone */
-        mov     rdi, r14
+        mov     rdi, [r14]
         or      edi, 0x4100                     /* CLONE_VM | CLONE_VFORK, no exit signal */
         mov     rsi, r12
         xor     edx, edx
@@ -115,14 +117,20 @@ next:
         pop     r12
         pop     rbx
         ret
-1:      mov     eax, 56
-        mov     rdi, r14
+1:      mov     rdi, [r14 + 8]
+        test    rdi, rdi
+        jz      5f
+        mov     eax, 435                        /* clone3(args, size) */
+        mov     esi, 88
+        jmp     6f
+5:      mov     eax, 56
+        mov     rdi, [r14]
         or      edi, 0x100                      /* CLONE_VM */
         mov     rsi, r12
         xor     edx, edx
         xor     r10d, r10d
         xor     r8d, r8d
-        syscall
+6:      syscall
         test    rax, rax
         jz      2f
         mov     [r13], rax
