@@ -1,8 +1,8 @@
 /** The state of stopped processes as the records of an image, nested as the RFC nests them. */
 import { CannotCarryError, type Blocker } from './errors.ts';
 import { x86_64 } from './arch/x86_64.ts';
-import { ownPages, runsWithin } from './linux/pagemap.ts';
 import type { SmapsVma } from './linux/proc/smaps.ts';
+import { guardPages, ownPages, runsWithin, type PageRuns } from './linux/pagemap.ts';
 import { readExe } from './linux/proc/links.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
 import { collectCpu, cpuX86_64 } from './objects/cpu-x86_64.ts';
@@ -30,7 +30,7 @@ import { sharedThings } from './objects/sharing.ts';
 import { collectThread, thread } from './objects/thread.ts';
 import { collectTree, tree, type Member } from './objects/tree.ts';
 import { joinAlike } from './objects/vma-anonymous.ts';
-import { isBlocker, vmaBlocker } from './objects/vma.ts';
+import { isBlocker, vmaBlocker, type MappingBase } from './objects/vma.ts';
 import { Injector } from './tracee/injector.ts';
 import { encodeNote } from './tracee/sleep-note.ts';
 
@@ -181,8 +181,10 @@ function mappingNodes(collection: Collection, inheritance: Inheritance | undefin
     mappings.filter((vma) => !vma.shared),
   );
   const runs = inheritance === undefined ? own : difference(own, inheritance.inherited);
+  const guards = guardPages(pid, mappings);
   const nodes: ImageNode[] = [];
   let next = 0;
+  let nextGuard = 0;
   for (const vma of mappings) {
     const stored = runsWithin(runs, vma, next);
     next = stored.next;
@@ -190,8 +192,16 @@ function mappingNodes(collection: Collection, inheritance: Inheritance | undefin
     const found =
       kind?.collect(vma, collection, stored.runs) ??
       vmaBlocker(vma, 'mappings of this kind are not supported yet', 'Run the program without it');
+    const guarded = runsWithin(guards, vma, nextGuard);
+    nextGuard = guarded.next;
     if (isBlocker(found)) blockers.push(found);
-    else for (const entry of found) nodes.push(entry);
+    else for (const entry of found) nodes.push(withGuards(entry, guarded.runs));
   }
   return joinAlike(nodes);
+}
+
+/** Any private mapping, and shared ones of files, may have guard pages. Source: man 2 madvise (MADV_GUARD_INSTALL). */
+function withGuards(entry: ImageNode, guards: PageRuns): ImageNode {
+  const isMapping = entry.record.name.startsWith('vma-');
+  return guards.length === 0 || !isMapping ? entry : { ...entry, value: { ...(entry.value as MappingBase), guards } };
 }

@@ -28,6 +28,7 @@ const subjects: Subject[] = [
   { program: 'heap' },
   { program: 'stack' },
   { program: 'mappings' },
+  { program: 'kinds' },
   { program: 'shared' },
   { program: 'shared', arguments: ['deleted'], rootOnly: true }, // only CAP_CHECKPOINT_RESTORE opens what a mapping shows
   { program: 'segments' },

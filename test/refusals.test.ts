@@ -17,6 +17,9 @@ const refusals: Record<string, RegExp> = {
   seccomp: /seccomp/,
   namespace: /namespace|uts/,
   aio: /aio/,
+  sealed: /sealed/,
+  secret: /secret/,
+  watched: /userfaultfd/,
 };
 
 suite('what cannot be carried', { skip: lacks('gcc', 'libc6-dev') }, () => {

@@ -16,7 +16,7 @@ export type PageRuns = number[];
 
 export const pageSize = 4096;
 const PAGEMAP_SCAN = 0xc0606610; // _IOWR('f', 16, struct pm_scan_arg)
-const PAGE_IS = { FILE: 4, PRESENT: 8, SWAPPED: 16, PFNZERO: 32 } as const;
+const PAGE_IS = { FILE: 4, PRESENT: 8, SWAPPED: 16, PFNZERO: 32, GUARD: 256 } as const;
 const argumentSize = 96;
 const regionSize = 24;
 const regionCount = 4096;
@@ -36,17 +36,45 @@ export function ownPages(pid: number, spans: readonly Span[]): PageRuns {
   }
 }
 
-/** One ioctl for up to 4,096 runs; undefined where the kernel does not know it (ENOTTY, EINVAL). */
+/** Pages that MADV_GUARD_INSTALL made inaccessible (Linux 6.15 tells them). They must not be read. */
+export function guardPages(pid: number, spans: readonly Span[]): PageRuns {
+  const first = spans[0];
+  const last = spans.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const fd = openSync(`/proc/${pid}/pagemap`, 'r');
+  try {
+    return walk(fd, first.start, last.end, { inverted: 0, all: PAGE_IS.GUARD, any: 0 }) ?? [];
+  } finally {
+    closeSync(fd);
+  }
+}
+
+interface Wanted {
+  /** Categories that count when they are absent. */
+  readonly inverted: number;
+  readonly all: number;
+  readonly any: number;
+}
+
+/** undefined where the kernel does not know the ioctl. A guard counts as swapped; before 6.15 the kernel does not know the word. */
 function scan(fd: number, start: bigint, end: bigint): PageRuns | undefined {
+  const absent = PAGE_IS.FILE | PAGE_IS.PFNZERO;
+  const any = PAGE_IS.PRESENT | PAGE_IS.SWAPPED;
+  const withGuards = absent | PAGE_IS.GUARD;
+  return (
+    walk(fd, start, end, { inverted: withGuards, all: withGuards, any }) ??
+    walk(fd, start, end, { inverted: absent, all: absent, any })
+  );
+}
+
+/** One ioctl for up to 4,096 runs; undefined where the kernel does not know it, or a category (ENOTTY, EINVAL). */
+function walk(fd: number, start: bigint, end: bigint, { inverted, all, any }: Wanted): PageRuns | undefined {
   memory ??= LocalMemory.allocate(argumentSize + regionSize * regionCount + 32);
   const { view, address } = memory;
   const runs: PageRuns = [];
-  const inverted = BigInt(PAGE_IS.FILE | PAGE_IS.PFNZERO);
   for (let at = start; at < end;) {
-    const words = [argumentSize, 0, at, end, 0, address + BigInt(argumentSize), regionCount, 0, inverted, inverted];
+    const words = [argumentSize, 0, at, end, 0, address + BigInt(argumentSize), regionCount, 0, inverted, all, any, 0];
     words.forEach((word, index) => view.setBigUint64(index * 8, BigInt(word), true));
-    view.setBigUint64(80, BigInt(PAGE_IS.PRESENT | PAGE_IS.SWAPPED), true); // category_anyof_mask
-    view.setBigUint64(88, 0n, true); // return_mask
     const found = syscall('ioctl', fd, PAGEMAP_SCAN, address);
     if (found === -25 || found === -22) return undefined;
     if (found < 0) throw syscallError('ioctl', found, 'Cannot scan the page map');

@@ -1,7 +1,8 @@
 /** Private anonymous memory: heap, stack, and whatever malloc and mmap gave. Source: man 2 mmap. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { StasisError } from '../errors.ts';
+import { StasisError, type Blocker } from '../errors.ts';
+import type { SmapsVma } from '../linux/proc/smaps.ts';
 import { pageSize, type PageRuns, type Span } from '../linux/pagemap.ts';
 import { node, type ImageNode, type ObjectKind } from './object.ts';
 import {
@@ -22,7 +23,16 @@ export interface AnonymousMapping extends MappingBase {
   readonly name: string;
   /** More mappings like this one, each as the number of its first page and of its pages, rising. */
   readonly more?: readonly number[] | undefined;
+  /** MAP_DROPPABLE: the kernel may take its pages away. */
+  readonly droppable?: boolean | undefined;
+  /** MAP_HUGETLB: bytes of a page. */
+  readonly hugePage?: number | undefined;
 }
+
+const MAP_DROPPABLE = 8;
+const MAP_HUGETLB = 0x40000;
+const huge = new Set(['ht', 'de']);
+const droppableFlag = new Set(['dp']);
 
 /** Mappings in one record, at most; an array in an image has a limit. */
 const mostAlike = 1 << 14;
@@ -38,6 +48,8 @@ const record: RecordKind<AnonymousMapping> = defineKind<AnonymousMapping>({
     noReserve: s.bool(),
     name: s.text(256),
     more: s.optional(s.array(s.uint(), 2 * mostAlike)),
+    droppable: s.optional(s.bool()),
+    hugePage: s.optional(s.uint(1 << 30)),
   }),
 });
 
@@ -47,16 +59,18 @@ const PR_SET_VMA = 0x53564d41;
 export const vmaAnonymous: ObjectKind<AnonymousMapping> & VmaKind = {
   record,
   title: 'Private anonymous memory',
-  carried: 'Address, protection, growing stacks, reservations without cost, advice, mlock, names; all pages that are not zero.',
-  refused: 'Shared anonymous memory; huge TLB pages; memory under userfaultfd; sealed memory.',
+  carried:
+    'Address, protection, growing stacks, reservations without cost, advice, mlock (also on fault), guard pages, huge TLB pages, MAP_DROPPABLE, names; all pages that are not zero.',
+  refused: 'Memory under userfaultfd; sealed memory; protection keys.',
 
   recognise(vma) {
     if (vma.shared) return false;
-    if (vma.path === '/dev/zero') return true;
+    if (vma.path === '/dev/zero' || vma.path === '/anon_hugepage') return true;
     return vma.inode === 0n && (vma.path === '' || vma.path === '[heap]' || /^\[(stack|anon)(:.*)?\]$/.test(vma.path));
   },
 
   collect(vma, _collection, runs) {
+    if (vma.vmFlags.has('ht') || vma.vmFlags.has('dp')) return special(vma, runs);
     const base = mappingBase(vma, runs);
     if (isBlocker(base)) return base;
     const { start, end, protection, advice, stored } = base; // no spread: that takes far longer
@@ -66,12 +80,14 @@ export const vmaAnonymous: ObjectKind<AnonymousMapping> & VmaKind = {
     const value: AnonymousMapping =
       base.locked === undefined
         ? { start, end, protection, advice, stored, growsDown, noReserve, name }
-        : { start, end, protection, advice, stored, growsDown, noReserve, name, locked: base.locked };
+        : { ...base, growsDown, noReserve, name };
     return [{ record, value, children: nothing, pages: runs }];
   },
 
   restart(value, rebuild) {
-    const flags = MAP.PRIVATE | MAP.ANONYMOUS | (value.growsDown ? MAP.GROWSDOWN : 0) | (value.noReserve ? MAP.NORESERVE : 0);
+    const kind = value.droppable === true ? MAP_DROPPABLE : MAP.PRIVATE;
+    const pages = value.hugePage === undefined ? 0 : MAP_HUGETLB | (Math.log2(value.hugePage) << 26);
+    const flags = kind | pages | MAP.ANONYMOUS | (value.growsDown ? MAP.GROWSDOWN : 0) | (value.noReserve ? MAP.NORESERVE : 0);
     const spans = spansOf(value);
     restartMapping(value, rebuild, flags, -1, 0n, spans);
     const name = /^\[anon:(.*)\]$/.exec(value.name)?.[1];
@@ -85,6 +101,23 @@ export const vmaAnonymous: ObjectKind<AnonymousMapping> & VmaKind = {
 
   close: closeMapping,
 };
+
+/** Of huge pages, or droppable: rare, so the rest need not look at it. */
+function special(vma: SmapsVma, runs: PageRuns): ImageNode[] | Blocker {
+  const isHuge = vma.vmFlags.has('ht');
+  const base = mappingBase(vma, runs, isHuge ? huge : droppableFlag);
+  if (isBlocker(base)) return base;
+  const value: AnonymousMapping = {
+    ...base,
+    // what MAP_DROPPABLE brings along cannot be asked for
+    advice: isHuge ? base.advice : base.advice.filter((word) => !['DONTDUMP', 'WIPEONFORK'].includes(word)),
+    growsDown: false,
+    noReserve: isHuge && vma.vmFlags.has('nr'),
+    name: isHuge ? '' : vma.path,
+    ...(isHuge ? { hugePage: vma.sizes.KernelPageSize * 1024 } : { droppable: true }),
+  };
+  return [node(record, value, { children: [], pages: runs })];
+}
 
 function spansOf({ start, end, more = [] }: AnonymousMapping): Span[] {
   const spans: Span[] = [{ start, end }];
@@ -139,7 +172,12 @@ function isAlike(one: AnonymousMapping, other: AnonymousMapping): boolean {
   return (
     one.protection === other.protection &&
     (one.advice === other.advice || one.advice.join() === other.advice.join()) &&
-    one.locked === other.locked &&
+    one.locked === undefined &&
+    other.locked === undefined &&
+    one.guards === undefined &&
+    other.guards === undefined &&
+    one.hugePage === other.hugePage &&
+    one.droppable === other.droppable &&
     one.growsDown === other.growsDown &&
     one.noReserve === other.noReserve &&
     one.name === other.name

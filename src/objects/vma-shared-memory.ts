@@ -50,10 +50,12 @@ export const vmaSharedMemory: ObjectKind<SharedMemoryMapping> & VmaKind = {
   refused: '',
 
   recognise: ({ shared, deleted, path }) =>
-    deleted && (shared ? path.startsWith('/') && !path.startsWith('/SYSV') : path.startsWith(memfdPrefix)),
+    deleted && (shared ? path.startsWith('/') && !/^\/(SYSV|\[|drm |dmabuf)/.test(path) : path.startsWith(memfdPrefix)),
 
   collect(vma, collection, runs) {
-    const base = mappingBase(vma, runs, new Set(['ht']));
+    if (vma.path === '/secretmem')
+      return vmaBlocker(vma, 'it is secret memory (memfd_secret): nobody else can read it', 'Run the program without it.');
+    const base = mappingBase(vma, runs, new Set(['ht', 'de']));
     if (isBlocker(base)) return base;
     const memory = refer(vma, collection);
     if (isBlocker(memory)) return memory;

@@ -32,7 +32,7 @@ export const vmaSharedSegment: ObjectKind<SharedSegmentMapping> & VmaKind = {
   recognise: ({ shared, path }) => shared && path.startsWith('/SYSV'),
 
   collect(vma, collection) {
-    const base = mappingBase(vma, [], new Set(['ht']));
+    const base = mappingBase(vma, [], new Set(['ht', 'de']));
     if (isBlocker(base)) return base;
     const segment = referToSegment(vma, collection);
     if (isBlocker(segment)) return segment;

@@ -2,11 +2,13 @@
  * What all mappings have in common. A mapping is made writable while its pages arrive and gets its own protection,
  * advice and lock when its record closes.
  */
+import { readFileSync } from 'node:fs';
 import { s, type OptionalField, type Schema } from '../image/schema.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
 import { outside, type PageRuns, type Span } from '../linux/pagemap.ts';
 import type { SyscallName } from '../linux/syscalls.ts';
 import type { Blocker } from '../errors.ts';
+import { rangesOf } from '../linux/process-memory.ts';
 import type { Collection, ImageNode, Rebuild } from './object.ts';
 
 /** A kind of mapping knows its own kind among the lines of /proc/PID/smaps. */
@@ -23,6 +25,8 @@ export type MappingFields = {
   readonly protection: Schema<string>;
   readonly advice: Schema<readonly string[]>;
   readonly locked: OptionalField<boolean>;
+  readonly lockedOnFault: OptionalField<boolean>;
+  readonly guards: OptionalField<readonly number[]>;
   readonly stored: Schema<number>;
 };
 
@@ -34,6 +38,10 @@ export interface MappingBase {
   /** Advice in force, by the names of man 2 madvise. */
   readonly advice: readonly string[];
   readonly locked?: boolean | undefined;
+  /** MLOCK_ONFAULT: only what is touched is locked. */
+  readonly lockedOnFault?: boolean | undefined;
+  /** Pages that MADV_GUARD_INSTALL made inaccessible, as runs. */
+  readonly guards?: readonly number[] | undefined;
   /** Pages stored in this record. */
   readonly stored: number;
 }
@@ -61,7 +69,20 @@ const adviceOfFlag: Readonly<Record<string, readonly [name: string, number: numb
 };
 
 /** Flags that need nothing or are brought back by mmap itself. */
-const ordinaryFlags = new Set(['rd', 'wr', 'ex', 'sh', 'mr', 'mw', 'me', 'ms', 'gd', 'ac', 'nr', 'sd', 'lo']);
+const ordinaryFlags = new Set(['rd', 'wr', 'ex', 'sh', 'mr', 'mw', 'me', 'ms', 'gd', 'ac', 'nr', 'sd', 'lo', 'lf', 'gu']);
+
+const keepAway = 'Run the program without it.';
+/** Flags that stand in the way, with what they mean. Source: fs/proc/task_mmu.c: show_smap_vma_flags. */
+const refusedFlags: Readonly<Record<string, readonly [reason: string, remedy: string]>> = {
+  sl: ['it is sealed (mseal): what follows it in a restart could not be put in place', keepAway],
+  um: ['userfaultfd watches it for missing pages', 'Let the program unregister it from its userfaultfd.'],
+  uw: ['userfaultfd watches it for writes', 'Let the program unregister it from its userfaultfd.'],
+  ui: ['userfaultfd watches it for minor faults', 'Let the program unregister it from its userfaultfd.'],
+  io: ['it is memory of a device', keepAway],
+  pf: ['a device driver fills it', keepAway],
+  ss: ['it is a shadow stack', 'Run the program with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off.'],
+  ht: ['it maps a file of huge pages', keepAway],
+};
 
 export const mappingFields: MappingFields = {
   start: s.hex(s.u64()),
@@ -69,6 +90,8 @@ export const mappingFields: MappingFields = {
   protection: s.text(4),
   advice: s.array(s.text(32), 32),
   locked: s.optional(s.bool()),
+  lockedOnFault: s.optional(s.bool()),
+  guards: s.optional(s.array(s.uint(), 1 << 16)),
   stored: s.uint(),
 };
 
@@ -98,19 +121,30 @@ function meaningOf(flags: ReadonlySet<string>, alsoOrdinary: ReadonlySet<string>
 export function mappingBase(vma: SmapsVma, runs: PageRuns, alsoOrdinary: ReadonlySet<string> = none): MappingBase | Blocker {
   const { advice, unknown } = meaningOf(vma.vmFlags, alsoOrdinary);
   if (unknown !== undefined) return flagBlocker(vma, unknown);
+  if (hasProtectionKeys() && vma.sizes.ProtectionKey > 0)
+    return vmaBlocker(vma, `it has protection key ${vma.sizes.ProtectionKey}`, keepAway);
   let stored = 0;
   for (let index = 1; index < runs.length; index += 2) stored += runs[index] ?? 0;
   const protection = protectionText(vma);
   const { start, end } = vma;
   if (!vma.vmFlags.has('lo')) return { start, end, protection, advice, stored };
-  return { start, end, protection, advice, stored, locked: true };
+  const onFault = vma.vmFlags.has('lf');
+  return { start, end, protection, advice, stored, locked: true, ...(onFault && { lockedOnFault: true }) };
+}
+
+let protectionKeys: boolean | undefined;
+
+/** man 7 pkeys: where the processor has none, all keys are 0. */
+function hasProtectionKeys(): boolean {
+  protectionKeys ??= / ospke\b/.test(readFileSync('/proc/cpuinfo', 'latin1'));
+  return protectionKeys;
 }
 
 function flagBlocker(vma: SmapsVma, flag: string): Blocker {
   return vmaBlocker(
     vma,
-    `its flag ${flag} in /proc/PID/smaps is not supported yet`,
-    'Remove the mapping, or run the program without it.',
+    refusedFlags[flag]?.[0] ?? `its flag ${flag} in /proc/PID/smaps is not supported yet`,
+    refusedFlags[flag]?.[1] ?? 'Remove the mapping, or run the program without it.',
   );
 }
 
@@ -171,10 +205,21 @@ export function completeMapping(value: MappingBase, rebuild: Rebuild, filling: n
     });
   };
   if (filling !== protection) forEach('protect memory', 'mprotect', protection);
+  const early = ['HUGEPAGE', 'NOHUGEPAGE']; // the pages shall come as they are wanted
   for (const [name, number] of Object.values(adviceOfFlag)) {
-    if (value.advice.includes(name)) forEach(`advise ${name}`, 'madvise', number);
+    if (!value.advice.includes(name)) continue;
+    forEach(`advise ${name}`, 'madvise', number);
+    if (early.includes(name)) after.pop()?.();
   }
-  if (value.locked === true) forEach('lock memory', 'mlock');
+  const MADV_GUARD_INSTALL = 102;
+  for (const { address, length } of rangesOf(value.guards ?? [])) {
+    after.push(() => {
+      rebuild.room(1);
+      rebuild.batch.add('guard pages', 'madvise', [address, length, MADV_GUARD_INSTALL]);
+    });
+  }
+  const MLOCK_ONFAULT = 1;
+  if (value.locked === true) forEach('lock memory', 'mlock2', value.lockedOnFault === true ? MLOCK_ONFAULT : 0);
   rebuild.finals.vma = { spans, after };
 }
 

@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/ioctl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 
 static int ends[2];
 static sigset_t usr2;
@@ -39,11 +41,27 @@ static int filter(void) {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){1, &allow}) == 0;
 }
 static int uts_namespace(void) { return unshare(CLONE_NEWUTS) == 0; }
+static int sealed(void) { /* mseal, Linux 6.10 */
+  void *place = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return place != MAP_FAILED && syscall(462, place, 4096, 0) == 0;
+}
+static int secret(void) { /* memfd_secret */
+  int fd = (int)syscall(447, 0);
+  return fd >= 0 && ftruncate(fd, 4096) == 0 && mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED && close(fd) == 0;
+}
+static int watched(void) {
+  struct uffdio_api api = {.api = UFFD_API};
+  char *place = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  struct uffdio_register range = {.range = {(unsigned long)place, 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+  int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+  return fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &range) == 0;
+}
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
   {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_inet}, {"pidfd", pid_fd}, {"seccomp", filter},
-  {"namespace", uts_namespace}, {"aio", async_io},
+  {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
+  {"secret", secret}, {"watched", watched},
 };
 
 int main(int argc, char **argv) {
