@@ -131,7 +131,7 @@ async function freezeAndWrite(
     return result(id, pid, tasks, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
   }
   const held = storedBytes(tasks) <= holdLimit ? new HeldImage() : undefined;
-  const written = await writeImage(held ?? paced(output), head, tasks, options);
+  const written = await writeImage(held ?? paced(output), { ...head, ...architecture(frozen) }, tasks, options);
   const memory = performance.now();
   if (options.after === 'kill' || options.after === 'stop') {
     if (held !== undefined) output.write(held.parts);
@@ -156,7 +156,7 @@ export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Pr
   const head = makeHead(pid, id);
   const tasks = collectProcesses(frozen, { systemCalls: true, imageFd, answer, blockers: [] });
   const collected = performance.now();
-  const written = await writeImage(paced(output), head, tasks, {});
+  const written = await writeImage(paced(output), { ...head, ...architecture(frozen) }, tasks, {});
   const memory = performance.now();
   return result(
     id,
@@ -189,10 +189,10 @@ function assertCheckpointable(pid: number): void {
   }
 }
 
-function makeHead(pid: number, id: number): Head {
+/** The architecture is that of the root, once it has been stopped. */
+function makeHead(pid: number, id: number): Omit<Head, 'architecture'> {
   return {
     revision: currentRevision,
-    architecture: 'x86_64',
     pageSize,
     kernel: { release: release(), version: kernelVersion() },
     cpu: cpuFacts(),
@@ -202,6 +202,10 @@ function makeHead(pid: number, id: number): Head {
     stasis: version,
     id,
   };
+}
+
+function architecture({ root }: Frozen): Pick<Head, 'architecture'> {
+  return { architecture: root.leader.tracee.architecture.name };
 }
 
 interface Written {

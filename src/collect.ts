@@ -1,11 +1,10 @@
 /** The state of stopped processes as the records of an image, nested as the RFC nests them. */
 import { CannotCarryError, type Blocker } from './errors.ts';
-import { x86_64 } from './arch/x86_64.ts';
 import type { SmapsVma } from './linux/proc/smaps.ts';
 import { guardPages, ownPages, runsWithin, type PageRuns } from './linux/pagemap.ts';
 import { readExe } from './linux/proc/links.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
-import { collectCpu, cpuX86_64 } from './objects/cpu-x86_64.ts';
+import { collectCpu } from './objects/cpu.ts';
 import { collectCredentials, credentials } from './objects/credentials.ts';
 import { identify, referToFile } from './objects/file.ts';
 import { collectFiles } from './objects/files.ts';
@@ -20,7 +19,7 @@ import { ObjectTable } from './objects/object-table.ts';
 import { collectRefusals } from './objects/refusals.ts';
 import { collectPendingSignals, collectThreadPendingSignals } from './objects/pending-signals.ts';
 import { collectPosixTimers } from './objects/posix-timers.ts';
-import { openFileKinds, vmaKinds } from './objects/registry.ts';
+import { cpuKinds, openFileKinds, vmaKinds } from './objects/registry.ts';
 import { collectScheduling, scheduling } from './objects/scheduling.ts';
 import { collectSettings, settings } from './objects/settings.ts';
 import { collectSignals, signals } from './objects/signals.ts';
@@ -31,6 +30,7 @@ import { collectThread, thread } from './objects/thread.ts';
 import { collectTree, tree, type Member } from './objects/tree.ts';
 import { joinAlike } from './objects/vma-anonymous.ts';
 import { isBlocker, vmaBlocker, type MappingBase } from './objects/vma.ts';
+import { collectTls, tls } from './objects/tls.ts';
 import { Injector } from './tracee/injector.ts';
 import { encodeNote } from './tracee/sleep-note.ts';
 
@@ -59,7 +59,9 @@ export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskN
     processes.map(({ leader, followers }) => ({ stat: leader.stat, tids: followers.map(({ tracee }) => tracee.tid) })),
     zombies,
   );
-  const hole = largestHole(unionOf(processes.map(({ vmas }) => vmas)));
+  const addressLimits = processes.map(({ leader }) => leader.tracee.architecture.addressLimit);
+  const limit = addressLimits.reduce((lowest, one) => (one < lowest ? one : lowest));
+  const hole = largestHole(unionOf(processes.map(({ vmas }) => vmas)), limit);
   const context = { objects, blockers, options, hole };
   const relatives = new Map(related.members.map((member) => [member.pid, member]));
   const relative = (process: FrozenProcess): (Relative & Member) | undefined => {
@@ -135,7 +137,8 @@ function collectProcess(
   ];
   const value = collectTask(collection, frozen.groupStop, options.systemCalls);
   const { sleep } = leader.settled;
-  if (sleep !== undefined) injector.writeNote(encodeNote(sleep, leader.settled.registers, x86_64, process.hrtime.bigint()));
+  if (sleep !== undefined)
+    injector.writeNote(encodeNote(sleep, leader.settled.registers, tracee.architecture, process.hrtime.bigint()));
   injector[Symbol.dispose](); // the room of the vdso holds the healing code of one thread at a time
   for (const follower of followers) {
     using own = injectorFor(follower);
@@ -147,8 +150,13 @@ function collectProcess(
 function threadNode(frozen: FrozenThread, injector: Injector, process: Collection, { answer }: CollectOptions): ImageNode {
   const { tracee, status, stat, settled } = frozen;
   const collection: ThreadCollection = { tid: tracee.tid, tracee, status, stat, settled, injector, process };
+  const segments = collectTls(collection);
   const children = [
-    node(cpuX86_64.record, collectCpu(collection, answer?.tid === tracee.tid ? answer.value : undefined)),
+    node(
+      cpuKinds[tracee.architecture.name].record,
+      collectCpu(collection, answer?.tid === tracee.tid ? answer.value : undefined),
+    ),
+    ...(segments === undefined ? [] : [node(tls.record, segments)]),
     node(scheduling.record, collectScheduling(collection)),
     node(threadSettings.record, collectThreadSettings(collection)),
     node(credentials.record, collectCredentials(collection)),

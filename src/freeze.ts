@@ -1,6 +1,6 @@
 /** Stopping processes with all their threads, and finding out in what state they were. */
 import { CannotCarryError, StasisError, type Blocker } from './errors.ts';
-import { x86_64 } from './arch/x86_64.ts';
+import { architectureOf, architectureOfVdso } from './arch/recognise.ts';
 import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
 import { readStat, type Stat } from './linux/proc/stat.ts';
 import { readStatus, type Status } from './linux/proc/status.ts';
@@ -9,7 +9,7 @@ import { getRseqConfiguration, PTRACE } from './linux/ptrace.ts';
 import { errno, restartErrno } from './linux/errno.ts';
 import { LocalMemory } from './linux/ffi.ts';
 import { readProcess } from './linux/process-memory.ts';
-import type { Registers } from './arch/architecture.ts';
+import type { Architecture, Registers } from './arch/architecture.ts';
 import { compensate, settle, type Settled } from './tracee/interrupted-call.ts';
 import { sleepStart } from './tracee/sleep-start.ts';
 import { saysVanished, Tracee } from './tracee/tracee.ts';
@@ -51,12 +51,15 @@ export interface Frozen extends Disposable {
   readonly since: number;
 }
 
-const thirtyTwoBit: Blocker = {
-  object: 'registers',
-  place: 'compatibility mode',
-  reason: '32-bit programs are not supported yet',
-  remedy: 'Use a 64-bit build of the program',
-};
+/** A thread of a 64-bit program in 32-bit code or the other way round, or in a code segment of its own making. */
+function otherMode(tid: number, { name }: Architecture, { cs = 0n }: Registers): Blocker {
+  return {
+    object: `thread ${tid}`,
+    place: `code segment 0x${cs.toString(16)}`,
+    reason: `it executes code that is not ${name}, as its program is`,
+    remedy: 'Try again when it is back in ordinary code',
+  };
+}
 
 /** A thread from the moment it was asked to stop. */
 interface Stopped {
@@ -175,7 +178,7 @@ function isZombie(pid: number): boolean {
 
 function seizeIfAlive(tid: number, leader: boolean): Tracee | undefined {
   try {
-    return Tracee.seize(tid, x86_64, { killOnOurDeath: false });
+    return Tracee.seize(tid, { killOnOurDeath: false });
   } catch (error) {
     if (leader || !saysVanished(error)) throw error;
     return undefined;
@@ -183,7 +186,6 @@ function seizeIfAlive(tid: number, leader: boolean): Tracee | undefined {
 }
 
 function describeProcess(pid: number, stopped: readonly Stopped[]): FrozenProcess {
-  for (const { tracee } of stopped) if (!x86_64.isNative(tracee.getRegisters())) throw new CannotCarryError(pid, [thirtyTwoBit]);
   const vmas = readSmaps(pid);
   const vdso = readVdso(pid, vmas);
   const threads = stopped.map((thread) => describeThread(thread, vdso));
@@ -198,10 +200,13 @@ function describeProcess(pid: number, stopped: readonly Stopped[]): FrozenProces
 function describeThread({ tracee, asleepSince, at }: Stopped, vdso: Vdso): FrozenThread {
   const { tid } = tracee;
   const registers = leaveHealing(tracee, vdso, tracee.getRegisters());
+  const architecture = architectureOfVdso(vdso.bytes);
+  if (!architecture.recognises(registers)) throw new CannotCarryError(tid, [otherMode(tid, architecture, registers)]);
+  tracee.architecture = architecture;
   const status = readStatus(tid);
   const settled = settle(outsideCriticalSection(tracee, registers), {
     tid,
-    architecture: x86_64,
+    architecture,
     asleep: asleepSince === undefined ? undefined : at - asleepSince,
     signalPending: ((status.sigPnd | status.shdPnd) & ~status.sigBlk) !== 0n,
     note: vdso.bytes.subarray(vdso.bytes.length - roomSize + noteOffset),
@@ -229,9 +234,10 @@ function letGo(tracee: Tracee): void {
   if (!tracee.attached) return;
   try {
     const registers = tracee.getRegisters();
-    const call = x86_64.isNative(registers) ? x86_64.blockedCall(registers) : undefined;
+    const architecture = architectureOf(registers);
+    const call = architecture?.blockedCall(registers);
     if (call?.result === -errno.EINTR)
-      tracee.setRegisters(x86_64.interrupted(registers, call.number, -restartErrno.ERESTARTNOHAND));
+      tracee.setRegisters(tracee.architecture.interrupted(registers, call.number, -restartErrno.ERESTARTNOHAND));
   } catch (error) {
     if (!saysVanished(error)) throw error;
   } finally {
@@ -243,7 +249,7 @@ function letGo(tracee: Tracee): void {
 function leaveHealing(tracee: Tracee, vdso: Vdso, first: Registers): Registers {
   let registers = first;
   for (let round = 0; round < 1000; round++) {
-    const at = registers[x86_64.instructionPointer] ?? 0n;
+    const at = registers[tracee.architecture.instructionPointer] ?? 0n;
     if (at < vdso.room || at >= vdso.end) return registers;
     tracee.resume(PTRACE.CONT);
     tracee.interrupt();
@@ -270,6 +276,7 @@ function outsideCriticalSection(tracee: Tracee, registers: Registers): Registers
   const start = memory.view.getBigUint64(8, true);
   const length = memory.view.getBigUint64(16, true);
   const abort = memory.view.getBigUint64(24, true);
-  const at = registers[x86_64.instructionPointer] ?? 0n;
-  return at >= start && at < start + length ? { ...registers, [x86_64.instructionPointer]: abort } : registers;
+  const { instructionPointer } = tracee.architecture;
+  const at = registers[instructionPointer] ?? 0n;
+  return at >= start && at < start + length ? { ...registers, [instructionPointer]: abort } : registers;
 }

@@ -1,5 +1,5 @@
 /** A process under restart: the calls that the records ask for, gathered and run in it, until it is whole. */
-import { x86_64 } from './arch/x86_64.ts';
+import { architectureOfVdso } from './arch/recognise.ts';
 import type { Registers } from './arch/architecture.ts';
 import { StasisError } from './errors.ts';
 import { clone_args } from './linux/abi/clone.ts';
@@ -215,7 +215,9 @@ export class TaskRebuild implements Rebuild, Disposable {
   }
 
   makeArea(vdso: Vdso, hole: bigint): Area {
-    this.#instruction = findSyscallInstruction(vdso, x86_64.syscallInstruction);
+    const architecture = architectureOfVdso(vdso.bytes);
+    this.tracee.architecture = architecture;
+    this.#instruction = findSyscallInstruction(vdso, architecture.abi.instruction);
     this.#noteAt = vdso.room + BigInt(noteOffset);
     this.#area = Area.make(this.tracee, this.#instruction, hole);
     this.image.family.settle(this.finals.pid ?? early('the task'), this);
@@ -301,7 +303,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     if (tracee === undefined || !tracee.attached || this.image.options.keepOnFailure?.() === true) return;
     this.#awaitBatch();
     if (exitCode === undefined || this.#area === undefined) tracee.sendKill();
-    else this.#exit(tracee, x86_64.syscallAt(this.#area.registers, this.#instruction, x86_64.syscalls.exit_group, [exitCode]));
+    else this.#exit(tracee, tracee.architecture.programCallAt(this.#area.registers, this.#instruction, 'exit_group', [exitCode]));
     // The kernel keeps a leader until whoever traces the other threads has heard of their end.
     for (const { tracee: follower } of this.#followers) follower?.reap();
     tracee.reap();

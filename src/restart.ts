@@ -10,6 +10,7 @@ import { headKind, type Head } from './image/head.ts';
 import { pageSize } from './linux/pagemap.ts';
 import { readEvents } from './image/read-events.ts';
 import { ImageReader } from './image/reader.ts';
+import { architectures } from './arch/recognise.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { syscall, syscallError } from './linux/ffi.ts';
 import { makePipe } from './linux/descriptors.ts';
@@ -159,7 +160,7 @@ async function* eventsOf(
 }
 
 function assertForThisMachine(head: Head, offset: number): void {
-  if (head.architecture !== x86_64.name) {
+  if (!architectures.some(({ name }) => name === head.architecture)) {
     throw new ImageError(
       `Cannot restart here: the image was made on ${head.architecture}, this machine is ${x86_64.name}`,
       offset,
@@ -206,7 +207,7 @@ function spawnStopped(
   table.execute(path, [path], []);
   const pid = startAs(table, wanted);
   born?.(pid);
-  const tracee = Tracee.seize(pid, x86_64, { killOnOurDeath: true });
+  const tracee = Tracee.seize(pid, { killOnOurDeath: true });
   gate.open();
   supervision?.afterStart(pid);
   tracee.waitForExec();

@@ -7,7 +7,6 @@ import { checkpoint, checkpointSelf } from './checkpoint.ts';
 import { nextCheckpointId } from './checkpoint-id.ts';
 import { CannotCarryError, isNodeError, StasisError, SyscallError } from './errors.ts';
 import { freeze, type FrozenThread } from './freeze.ts';
-import { x86_64 } from './arch/x86_64.ts';
 import { PidFd } from './linux/descriptors.ts';
 import { syscall } from './linux/ffi.ts';
 import { mustPtrace, PTRACE, PTRACE_O } from './linux/ptrace.ts';
@@ -65,14 +64,14 @@ async function checkpointCaller({ caller }: Call, notification: Notification, fd
   const thread = [frozen.root.leader, ...frozen.root.followers].find(({ tracee }) => tracee.tid === notification.tid);
   if (thread === undefined) return; // it has ended
   const { tracee, registers } = thread;
-  const waiting = x86_64.blockedCall(registers);
+  const waiting = tracee.architecture.blockedCall(registers);
   if (waiting?.number !== NR_checkpoint) return; // a signal was faster; the call comes again
   const answer = (value: number): void => {
-    tracee.setRegisters(x86_64.withResult(registers, value));
+    tracee.setRegisters(tracee.architecture.withResult(registers, value));
     tracee.detach();
   };
   // Should we die, the call fails as it does without us.
-  const unanswered = x86_64.withResult(registers, -errno.ENOSYS);
+  const unanswered = tracee.architecture.withResult(registers, -errno.ENOSYS);
   const healed = { ...thread, settled: { registers: unanswered, healing: unanswered } };
   const { leader, followers } = frozen.root;
   const heal = (other: FrozenThread): FrozenThread => (other === thread ? healed : other);
@@ -111,11 +110,16 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
   const frozen = freeze(caller.pid, { descendants: false });
   const { leader, vdso, vmas } = frozen.root;
   const { tracee, registers } = leader;
-  const waiting = x86_64.blockedCall(registers);
+  const waiting = tracee.architecture.blockedCall(registers);
   if (waiting?.number !== NR_restart) return frozen[Symbol.dispose]();
   let executed = false;
   const birth: Birth = (path) => {
-    using injector = new Injector(tracee, vdso, x86_64.withResult(registers, -errno.ENOSYS), largestHole(vmas).start);
+    using injector = new Injector(
+      tracee,
+      vdso,
+      tracee.architecture.withResult(registers, -errno.ENOSYS),
+      largestHole(vmas, tracee.architecture.addressLimit).start,
+    );
     injector.execute(path);
     executed = true;
     mustPtrace(PTRACE.SETOPTIONS, tracee.tid, 'Cannot guard the restart', 0, PTRACE_O.TRACESYSGOOD | PTRACE_O.EXITKILL);
@@ -135,7 +139,7 @@ async function becomeCaller({ caller }: Call, notification: Notification, fd: nu
   } catch (error) {
     report('restart', notification.tid, error);
     if (executed) return;
-    tracee.setRegisters(x86_64.withResult(registers, -errnoOf(error)));
+    tracee.setRegisters(tracee.architecture.withResult(registers, -errnoOf(error)));
     tracee.detach();
   }
 }

@@ -9,6 +9,8 @@ import { existsSync } from 'node:fs';
 export const needs = {
   gcc: '/usr/bin/gcc',
   'libc6-dev': '/usr/include/stdio.h',
+  'gcc-multilib': '/usr/include/asm',
+  'libc6-dev-i386': '/usr/include/gnu/stubs-32.h',
   mawk: '/usr/bin/mawk',
   perl: '/usr/bin/perl',
   bash: '/usr/bin/bash',

@@ -19,9 +19,15 @@ const originals = process.env['STASIS_RFC_SOURCES'];
 /** The RFC prints the two with different spaces in its versions. */
 const ret = /\(ret ?= ?(-?\d+)[,)]/;
 
-function compile(room: Room, name: 'ckpt' | 'rstr', flags: string[] = numbers): string {
-  return room.program(originals === undefined ? `rfc/${name}` : join(originals, `${name}.c`), flags, name);
+function compile(room: Room, name: 'ckpt' | 'rstr', word: string[], flags: string[] = numbers): string {
+  return room.program(originals === undefined ? `rfc/${name}` : join(originals, `${name}.c`), [...word, ...flags], name);
 }
+
+/** The RFC's own programs are 32-bit ones. */
+const wordSizes = [
+  { size: '64 bits', word: [], lacking: false },
+  { size: '32 bits', word: ['-m32'], lacking: lacks('gcc-multilib', 'libc6-dev-i386') },
+] as const;
 
 /** The number that the program got, from wherever it says so. */
 async function answer(text: () => string): Promise<number> {
@@ -36,87 +42,95 @@ async function noneLeft(room: Room): Promise<void> {
   });
 }
 
-suite('the RFC', { skip: lacks('gcc', 'libc6-dev') }, () => {
-  for (const [how, flags] of [
-    ['numbers given by hand', numbers],
-    ['our header', ['-include', `${include}/stasis.h`]],
-  ] as const) {
-    test(
-      `ckpt > out.1 and rstr < out.1, with ${how}`,
-      { skip: originals !== undefined && 'the originals run at the terminal only' },
-      async () => {
-        using room = new Room();
-        const [ckpt, rstr] = [compile(room, 'ckpt', [...flags]), compile(room, 'rstr', [...flags])];
-        const first = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.1') });
-        const id = await answer(() => first.stderr);
-        assert.ok(id > 0, `a positive id, not ${id}`);
-        assert.equal(comm(first.pid), 'ckpt', 'stasis run became the program');
-        assert.equal(first.state, 'R', 'it spins');
-        const second = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.2') });
-        assert.ok((await answer(() => second.stderr)) > id, 'the next checkpoint has a higher id');
-        for (const each of [first, second]) each.signal('SIGINT');
-        await first.gone();
-        await second.gone();
+for (const { size, word: flag, lacking } of wordSizes) {
+  const word = [...flag];
+  suite(`the RFC in ${size}`, { skip: lacks('gcc', 'libc6-dev') || lacking }, () => {
+    for (const [how, flags] of [
+      ['numbers given by hand', numbers],
+      ['our header', ['-include', `${include}/stasis.h`]],
+    ] as const) {
+      test(
+        `ckpt > out.1 and rstr < out.1, with ${how}`,
+        { skip: originals !== undefined && 'the originals run at the terminal only' },
+        async () => {
+          using room = new Room();
+          const [ckpt, rstr] = [compile(room, 'ckpt', word, [...flags]), compile(room, 'rstr', word, [...flags])];
+          const first = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.1') });
+          const id = await answer(() => first.stderr);
+          assert.ok(id > 0, `a positive id, not ${id}`);
+          assert.equal(comm(first.pid), 'ckpt', 'stasis run became the program');
+          assert.equal(first.state, 'R', 'it spins');
+          const second = await room.start([stasis, 'run', '--', ckpt], { stdout: room.path('out.2') });
+          assert.ok((await answer(() => second.stderr)) > id, 'the next checkpoint has a higher id');
+          for (const each of [first, second]) each.signal('SIGINT');
+          await first.gone();
+          await second.gone();
 
-        const restarted = await room.start([stasis, 'run', '--', rstr], { stdin: room.path('out.1') });
-        // Its stderr is the file of its former self again, at the offset where that stood when it was checkpointed.
-        await until('(ret=0)', () => ret.exec(first.stderr)?.[1] === '0', {
-          describe: () => first.stderr + restarted.describe(),
-        });
-        assert.equal(comm(restarted.pid), 'ckpt', 'rstr changed its name to ckpt');
-        assert.equal(fs.readlinkSync(`/proc/${restarted.pid}/exe`), ckpt);
-        restarted.signal('SIGINT');
-        await restarted.gone();
-        await noneLeft(room);
-      },
-    );
-  }
+          const restarted = await room.start([stasis, 'run', '--', rstr], { stdin: room.path('out.1') });
+          // Its stderr is the file of its former self again, at the offset where that stood when it was checkpointed.
+          await until('(ret=0)', () => ret.exec(first.stderr)?.[1] === '0', {
+            describe: () => first.stderr + restarted.describe(),
+          });
+          assert.equal(comm(restarted.pid), 'ckpt', 'rstr changed its name to ckpt');
+          assert.equal(fs.readlinkSync(`/proc/${restarted.pid}/exe`), ckpt);
+          restarted.signal('SIGINT');
+          await restarted.gone();
+          await noneLeft(room);
+        },
+      );
+    }
 
-  test('an open file and its duplicate come back as one, over what the file holds by then', async () => {
-    using room = new Room();
-    const file = room.path('cr-test.out');
-    const [shared, rstr] = [room.program('rfc/shared', numbers), compile(room, 'rstr')];
-    const text = () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
-    const first = await room.start([stasis, 'run', '--', shared, file], { stdout: room.path('out.1') });
-    assert.ok((await answer(text)) > 0, text());
-    first.signal('SIGINT');
-    await first.gone();
-    fs.writeFileSync(file, text().replace('world, hello!', 'xxxx'));
-    const second = await room.start([stasis, 'run', '--', rstr], { stdin: room.path('out.1') });
-    await until('(ret = 0)', () => text().startsWith('hello, world!\nworld, hello!\n(ret = 0)\noffsets equal\n'), {
-      describe: () => text() + second.describe(),
-    });
-  });
-
-  for (const [how, restart] of [
-    ['stasis run -- rstr', (room: Room) => [stasis, 'run', '--', compile(room, 'rstr')]],
-    ['bin/rstr', () => [commandPath('rstr')]],
-  ] as const) {
-    test(`three generations: a restarted program checkpoints itself again, restarted by ${how}`, async () => {
+    test('an open file and its duplicate come back as one, over what the file holds by then', async () => {
       using room = new Room();
-      const output = room.path('output');
-      fs.writeFileSync(output, '');
-      const options = { stdout: output };
-      let program: Program = await room.start([stasis, 'run', '--', room.program('rfc/generations'), room.directory], options);
-      for (let generation = 1; generation <= 3; generation++) {
-        const line = new RegExp(`^generation ${generation} \\(ret=(-?\\d+)\\).*\n(?![^])`, 'm');
-        assert.ok(Number((await program.line(line))[1]) > 0, program.describe());
-        program.signal('SIGKILL');
-        await program.gone();
-        program = await room.start(restart(room), { stdin: room.path(`image.${generation}`), stdout: output });
-        assert.equal(Number((await program.line(new RegExp(`^generation ${generation} \\(ret=0\\)`, 'm')))[0].length > 0), 1);
-        fs.writeFileSync(room.path(`go.${generation}`), '');
-      }
+      const file = room.path('cr-test.out');
+      const [shared, rstr] = [room.program('rfc/shared', [...word, ...numbers]), compile(room, 'rstr', word)];
+      const text = () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
+      const first = await room.start([stasis, 'run', '--', shared, file], { stdout: room.path('out.1') });
+      assert.ok((await answer(text)) > 0, text());
+      first.signal('SIGINT');
+      await first.gone();
+      fs.writeFileSync(file, text().replace('world, hello!', 'xxxx'));
+      const second = await room.start([stasis, 'run', '--', rstr], { stdin: room.path('out.1') });
+      await until('(ret = 0)', () => text().startsWith('hello, world!\nworld, hello!\n(ret = 0)\noffsets equal\n'), {
+        describe: () => text() + second.describe(),
+      });
     });
-  }
 
-  test('calls: returns and errors', async () => {
-    using room = new Room();
-    const program = await room.start([stasis, 'run', '--', room.program('calls'), room.directory]);
-    await program.passes();
-    await noneLeft(room);
+    for (const [how, restart] of [
+      ['stasis run -- rstr', (room: Room) => [stasis, 'run', '--', compile(room, 'rstr', word)]],
+      ['bin/rstr', () => [commandPath('rstr')]],
+    ] as const) {
+      test(`three generations: a restarted program checkpoints itself again, restarted by ${how}`, async () => {
+        using room = new Room();
+        const output = room.path('output');
+        fs.writeFileSync(output, '');
+        const options = { stdout: output };
+        let program: Program = await room.start(
+          [stasis, 'run', '--', room.program('rfc/generations', word), room.directory],
+          options,
+        );
+        for (let generation = 1; generation <= 3; generation++) {
+          const line = new RegExp(`^generation ${generation} \\(ret=(-?\\d+)\\).*\n(?![^])`, 'm');
+          assert.ok(Number((await program.line(line))[1]) > 0, program.describe());
+          program.signal('SIGKILL');
+          await program.gone();
+          program = await room.start(restart(room), { stdin: room.path(`image.${generation}`), stdout: output });
+          assert.equal(Number((await program.line(new RegExp(`^generation ${generation} \\(ret=0\\)`, 'm')))[0].length > 0), 1);
+          fs.writeFileSync(room.path(`go.${generation}`), '');
+        }
+      });
+    }
+
+    test('calls: returns and errors', async () => {
+      using room = new Room();
+      const program = await room.start([stasis, 'run', '--', room.program('calls', word), room.directory]);
+      await program.passes();
+      await noneLeft(room);
+    });
   });
+}
 
+suite('stasis run', { skip: lacks('gcc', 'libc6-dev') }, () => {
   test('a program goes on when its supervisor dies', async () => {
     using room = new Room();
     const program = await room.start([stasis, 'run', '--', room.program('steps'), room.path('go')]);
@@ -139,40 +153,41 @@ suite('the RFC', { skip: lacks('gcc', 'libc6-dev') }, () => {
 });
 
 suite('at a terminal', { skip: lacks('gcc', 'libc6-dev', 'bash') }, () => {
-  test('ckpt and rstr with ^C, ^Z and fg', async () => {
-    using room = new Room();
-    compile(room, 'ckpt');
-    compile(room, 'rstr');
-    using terminal = await Terminal.bash(room.directory);
-    const [, id] = await terminal.enter(`${stasis} run -- ./ckpt > out.1\n`, ret);
-    assert.ok(Number(id) > 0);
-    assert.ok(isForeground(await alone(room.path('ckpt'))));
-    await terminal.enter('\x03', /\^C\n> $/);
-    await terminal.enter('echo "status $?"\n', /\nstatus 130\n> $/);
-
-    for (const restart of [`${stasis} run -- ./rstr < out.1`, `${commandPath('rstr')} < out.1`, `${stasis} restart out.1`]) {
-      const [, zero] = await terminal.enter(`sh -c 'echo "my pid is $$;"; exec ${restart}'\n`, ret);
-      assert.equal(zero, '0');
-      const pid = await alone(room.path('ckpt'));
-      assert.equal(comm(pid), 'ckpt', 'ps shows the restarted program under its own name');
-      assert.equal(
-        String(pid),
-        /my pid is (\d+);\n(?![^]*my pid is \d)/.exec(terminal.text)?.[1],
-        'it has the pid of the command that became it',
-      );
-      assert.ok(isForeground(pid), 'in the foreground of the shell');
-      await terminal.enter('\x1a', /Stopped[^\n]*\n> $/);
-      assert.equal(fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0], 'T');
-      await terminal.enter('fg\n', /fg\n.*\n/);
-      await until(
-        'it goes on',
-        () => isForeground(pid) && fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] === 'R',
-      );
+  for (const { size, word, lacking } of wordSizes)
+    test(`ckpt and rstr in ${size} with ^C, ^Z and fg`, { skip: lacking }, async () => {
+      using room = new Room();
+      compile(room, 'ckpt', [...word]);
+      compile(room, 'rstr', [...word]);
+      using terminal = await Terminal.bash(room.directory);
+      const [, id] = await terminal.enter(`${stasis} run -- ./ckpt > out.1\n`, ret);
+      assert.ok(Number(id) > 0);
+      assert.ok(isForeground(await alone(room.path('ckpt'))));
       await terminal.enter('\x03', /\^C\n> $/);
       await terminal.enter('echo "status $?"\n', /\nstatus 130\n> $/);
-      assert.deepEqual(runningExecutable(room.path('ckpt')), []);
-    }
-  });
+
+      for (const restart of [`${stasis} run -- ./rstr < out.1`, `${commandPath('rstr')} < out.1`, `${stasis} restart out.1`]) {
+        const [, zero] = await terminal.enter(`sh -c 'echo "my pid is $$;"; exec ${restart}'\n`, ret);
+        assert.equal(zero, '0');
+        const pid = await alone(room.path('ckpt'));
+        assert.equal(comm(pid), 'ckpt', 'ps shows the restarted program under its own name');
+        assert.equal(
+          String(pid),
+          /my pid is (\d+);\n(?![^]*my pid is \d)/.exec(terminal.text)?.[1],
+          'it has the pid of the command that became it',
+        );
+        assert.ok(isForeground(pid), 'in the foreground of the shell');
+        await terminal.enter('\x1a', /Stopped[^\n]*\n> $/);
+        assert.equal(fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0], 'T');
+        await terminal.enter('fg\n', /fg\n.*\n/);
+        await until(
+          'it goes on',
+          () => isForeground(pid) && fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] === 'R',
+        );
+        await terminal.enter('\x03', /\^C\n> $/);
+        await terminal.enter('echo "status $?"\n', /\nstatus 130\n> $/);
+        assert.deepEqual(runningExecutable(room.path('ckpt')), []);
+      }
+    });
 
   test('a program that reads from its terminal, in another terminal, with its settings', async () => {
     using room = new Room();

@@ -24,11 +24,30 @@ export interface Code {
   readonly cpuid: Uint8Array;
 }
 
+/** How the program itself calls the kernel. What we make it call need not come that way. */
+export interface ProgramAbi {
+  readonly numbers: Readonly<Record<string, number>>;
+  /** Bytes of a long, and so of the members of struct timespec and struct sigaction. */
+  readonly wordSize: 4 | 8;
+  /** What it calls mmap, whose last parameter we never need. */
+  readonly mmap: string;
+  /** The registers of the parameters. */
+  readonly parameters: readonly string[];
+  /** The instruction by which it calls, to be found in its vdso. */
+  readonly instruction: Uint8Array;
+}
+
 export interface Architecture {
-  readonly name: 'x86_64';
+  /** As the kernel spells it. */
+  readonly name: 'x86_64' | 'i386';
+  /** Registers by these names are what an image holds. */
   readonly registerNames: readonly string[];
+  readonly abi: ProgramAbi;
+  /** Numbers of the calls that we make in a task: those of the kernel we run on. */
   readonly syscalls: SyscallNumbers;
   readonly code: Code;
+  /** Where its user address space ends. */
+  readonly addressLimit: bigint;
   readonly instructionPointer: string;
   readonly stackPointer: string;
   /** Bytes below the stack pointer that belong to the running function. */
@@ -36,11 +55,16 @@ export interface Architecture {
   readonly syscallInstruction: Uint8Array;
   decodeRegisters(bytes: Uint8Array): Registers;
   encodeRegisters(registers: Registers): Uint8Array;
-  /** False for a task in a compatibility mode (32-bit). */
-  isNative(registers: Registers): boolean;
+  /** Whether a task with these registers executes code of this architecture. */
+  recognises(registers: Registers): boolean;
+  /** The registers as an image holds them, and back. */
+  toImage(registers: Registers): Registers;
+  fromImage(registers: Registers): Registers;
   /** The same task about to execute the instruction at `address`, in no system call. */
   at(registers: Registers, address: bigint): Registers;
-  /** Registers that make a system call through the instruction at `address`. */
+  /** Registers that make a call the program's own way, through its instruction at `address`; named as in `abi.numbers`. */
+  programCallAt(registers: Registers, address: bigint, name: string, parameters: readonly (number | bigint)[]): Registers;
+  /** Registers that make a system call of ours through `syscallInstruction` at `address`. */
   syscallAt(registers: Registers, address: bigint, number: number, parameters: readonly (number | bigint)[]): Registers;
   batchAt(registers: Registers, address: bigint, table: bigint): Registers;
   /** The address of the table entry at which a batch ended. */
@@ -54,7 +78,6 @@ export interface Architecture {
   interrupted(registers: Registers, number: number, code: number): Registers;
   /** The same task about to execute its system call instruction again, as call `number`. */
   callAgain(registers: Registers, number: number): Registers;
-  parameterRegister(index: number): string;
   /** The data that follows the heal code. */
   healData(registers: Registers, scratch: bigint, length: bigint, mask: bigint): Uint8Array;
 }

@@ -1,10 +1,10 @@
 /**
- * The machine code of asm/x86_64.S, assembled (see there for the text and the reasons). x86_64-code.test.ts assembles
+ * The machine code of asm/x86_64.S, assembled (see there for the text and the reasons). code.test.ts assembles
  * that file again and compares.
  */
 import type { Code } from './architecture.ts';
 
-const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex.replaceAll(/\s/g, ''), 'hex'));
+export const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex.replaceAll(/\s/g, ''), 'hex'));
 
 export const x86_64Code: Code = {
   heal: bytes(`

@@ -1,6 +1,6 @@
 /** x86-64: registers, system call numbers, restart codes, and the machine code of asm/x86_64.S. */
 import { x86_64Numbers } from '../linux/syscalls.ts';
-import type { Architecture, Registers } from './architecture.ts';
+import type { Architecture, ProgramAbi, Registers } from './architecture.ts';
 import { x86_64Code } from './x86_64-code.ts';
 
 /** In the order of struct user_regs_struct. Source: arch/x86/include/asm/user_64.h. */
@@ -9,10 +9,20 @@ const names = [
   'cs', 'eflags', 'rsp', 'ss', 'fs_base', 'gs_base', 'ds', 'es', 'fs', 'gs',
 ] as const; // prettier-ignore
 
-type Name = (typeof names)[number];
+export type Name = (typeof names)[number];
 
-const userCodeSegment = 0x33n;
-const none = 0xffff_ffff_ffff_ffffn;
+/** __USER_CS. Source: arch/x86/include/asm/segment.h. */
+export const userCodeSegment = 0x33n;
+/** orig_rax of a task that is in no system call. */
+export const noCall = 0xffff_ffff_ffff_ffffn;
+
+const abi: ProgramAbi = {
+  numbers: x86_64Numbers,
+  wordSize: 8,
+  mmap: 'mmap',
+  parameters: ['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'],
+  instruction: Uint8Array.of(0x0f, 0x05),
+};
 
 function decode(bytes: Uint8Array): Registers {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -28,7 +38,7 @@ function encode(registers: Registers): Uint8Array {
   return bytes;
 }
 
-function get(registers: Registers, name: Name): bigint {
+export function get(registers: Registers, name: Name): bigint {
   const value = registers[name];
   if (value === undefined) throw new RangeError(`register ${name} is missing`);
   return value;
@@ -40,41 +50,50 @@ const healOrder: readonly Name[] = [...names.slice(0, 15), 'rip', 'rsp'];
 export const x86_64: Architecture = {
   name: 'x86_64',
   registerNames: names,
+  abi,
   syscalls: x86_64Numbers,
+  addressLimit: 0x7fff_ffff_f000n, // TASK_SIZE_MAX, arch/x86/include/asm/page_64.h
   decodeRegisters: decode,
   encodeRegisters: encode,
-  isNative: (registers) => get(registers, 'cs') === userCodeSegment,
+  recognises: (registers) => get(registers, 'cs') === userCodeSegment,
+  toImage: (registers) => registers,
+  fromImage: (registers) => registers,
 
-  at: (registers, address) => ({ ...registers, rip: address, orig_rax: none }),
+  at: (registers, address) => ({ ...registers, rip: address, orig_rax: noCall }),
 
   syscallAt(registers, address, number, parameters) {
     const [rdi = 0n, rsi = 0n, rdx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = parameters.map((word) => BigInt.asUintN(64, BigInt(word)));
-    return { ...registers, rip: address, rax: BigInt(number), orig_rax: none, rdi, rsi, rdx, r10, r8, r9 };
+    return { ...registers, rip: address, rax: BigInt(number), orig_rax: noCall, rdi, rsi, rdx, r10, r8, r9 };
   },
 
-  batchAt: (registers, address, table) => ({ ...registers, rip: address, rbx: table, orig_rax: none, eflags: 0x202n }),
+  programCallAt(registers, address, name, parameters) {
+    const number = abi.numbers[name];
+    if (number === undefined) throw new RangeError(`there is no system call ${name}`);
+    return x86_64.syscallAt(registers, address, number, parameters);
+  },
+
+  batchAt: (registers, address, table) => ({ ...registers, rip: address, rbx: table, orig_rax: noCall, eflags: 0x202n }),
   batchEnd: (registers) => get(registers, 'rbx'),
 
   result: (registers) => BigInt.asIntN(64, get(registers, 'rax')),
-  withResult: (registers, value) => ({ ...registers, rax: BigInt.asUintN(64, BigInt(value)), orig_rax: none }),
+  withResult: (registers, value) => ({ ...registers, rax: BigInt.asUintN(64, BigInt(value)), orig_rax: noCall }),
 
   blockedCall(registers) {
     const number = BigInt.asIntN(64, get(registers, 'orig_rax'));
     if (number < 0n) return undefined;
-    const parameters = (['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'] as const).map((name) => get(registers, name));
+    const parameters = abi.parameters.map((name) => get(registers, name as Name));
     return { number: Number(number), parameters, result: Number(BigInt.asIntN(64, get(registers, 'rax'))) };
   },
 
   interrupted: (registers, number, code) => ({ ...registers, orig_rax: BigInt(number), rax: BigInt.asUintN(64, BigInt(code)) }),
 
   /** The syscall instruction is two bytes (0f 05). */
-  callAgain: (registers, number) => ({ ...registers, rip: get(registers, 'rip') - 2n, rax: BigInt(number), orig_rax: none }),
-  parameterRegister: (index) => (['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'] as const)[index] ?? 'r9',
+  callAgain: (registers, number) => ({ ...registers, rip: get(registers, 'rip') - 2n, rax: BigInt(number), orig_rax: noCall }),
   instructionPointer: 'rip',
   stackPointer: 'rsp',
   redZone: 128n,
 
-  syscallInstruction: Uint8Array.of(0x0f, 0x05),
+  syscallInstruction: abi.instruction,
   code: x86_64Code,
 
   healData(registers, scratch, length, mask) {

@@ -4,7 +4,6 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
-import { x86_64 } from '../arch/x86_64.ts';
 import { say } from '../messages.ts';
 import type { Birth } from '../rebuild.ts';
 import { rebuildFrom, type Order } from '../restart.ts';
@@ -32,7 +31,7 @@ export async function main(text: string): Promise<void> {
     closeSync(request.orders);
   };
   const birth: Birth = (path, systemCalls) => {
-    const tracee = Tracee.seize(request.pid, x86_64, { killOnOurDeath: true });
+    const tracee = Tracee.seize(request.pid, { killOnOurDeath: true });
     send({ execute: path, systemCalls });
     tracee.waitForExec();
     return tracee;

@@ -133,6 +133,14 @@ export class LocalMemory {
     return new LocalMemory(address, size);
   }
 
+  /** As {@link allocate}, in the first 2 GiB, where 32-bit code and calls reach it; executable. */
+  static allocateLow(size: number): LocalMemory {
+    const PROT_READ_WRITE_EXEC = 7;
+    const MAP_PRIVATE_ANONYMOUS_32BIT = 0x62;
+    const action = `Cannot allocate ${size} bytes in the first 2 GiB`;
+    return new LocalMemory(mustSyscall('mmap', action, 0, size, PROT_READ_WRITE_EXEC, MAP_PRIVATE_ANONYMOUS_32BIT, -1, 0), size);
+  }
+
   /** Gives the memory back. Nothing may touch `bytes` or `view` afterwards. */
   free(): void {
     syscall('munmap', this.address, this.bytes.length);

@@ -5,6 +5,8 @@ import { LocalMemory, mustSyscall, syscall, syscallError, type Word } from './ff
 
 export const PTRACE = {
   CONT: 7,
+  GETREGS: 12,
+  SETREGS: 13,
   DETACH: 17,
   SYSCALL: 24,
   SETOPTIONS: 0x4200,
@@ -25,7 +27,7 @@ export const PTRACE_O = { TRACESYSGOOD: 1, TRACEEXEC: 0x10, EXITKILL: 0x100000 }
 export const PTRACE_EVENT = { EXEC: 4, STOP: 128 } as const;
 
 /** Register sets of PTRACE_GETREGSET. Source: include/uapi/linux/elf.h. */
-export const NT = { PRSTATUS: 1, X86_XSTATE: 0x202 } as const;
+export const NT = { X86_XSTATE: 0x202 } as const;
 
 /** What waitpid said of a task. Closed: switch on `kind`. */
 export type WaitStatus =
@@ -95,6 +97,25 @@ export function setRegisterSet(tid: number, type: number, value: Uint8Array): vo
   memory.bytes.set(value, 16);
   setIovec(memory, value.length);
   mustPtrace(PTRACE.SETREGSET, tid, `Cannot write the registers of ${tid}`, type, memory.address);
+}
+
+/** Bytes of struct user_regs_struct of x86-64. */
+const registersSize = 216;
+
+/**
+ * The general registers in the layout of the tracer's own architecture, whatever the task executes: PTRACE_GETREGSET
+ * gives those of a 32-bit task in another one. Source: arch/x86/kernel/ptrace.c (arch_ptrace).
+ */
+export function getRegisters(tid: number): Uint8Array {
+  const memory = scratch();
+  mustPtrace(PTRACE.GETREGS, tid, `Cannot read the registers of ${tid}`, 0, memory.address);
+  return memory.bytes.slice(0, registersSize);
+}
+
+export function setRegisters(tid: number, value: Uint8Array): void {
+  const memory = scratch();
+  memory.bytes.set(value);
+  mustPtrace(PTRACE.SETREGS, tid, `Cannot write the registers of ${tid}`, 0, memory.address);
 }
 
 function setIovec(memory: LocalMemory, length: number): void {

@@ -29,6 +29,8 @@ export interface StructTable<F extends Fields> {
   readonly recent?: { readonly macro: string; readonly declaration: string };
   /** `process.arch` on which the layout holds; any 64-bit one when absent. */
   readonly arch?: 'x64';
+  /** The layout is that of 32-bit programs. */
+  readonly bits?: 32;
 }
 
 export class Struct<F extends Fields> {

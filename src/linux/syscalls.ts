@@ -162,7 +162,7 @@ export type SyscallName = keyof typeof x86_64Numbers;
 export type SyscallNumbers = Readonly<Record<SyscallName, number>>;
 
 /** The name of a call number, for messages; `syscall N` when the table does not have it. */
-export function syscallName(numbers: SyscallNumbers, number: number): string {
+export function syscallName(numbers: Readonly<Record<string, number>>, number: number): string {
   for (const [name, value] of Object.entries(numbers)) if (value === number) return name;
   return `syscall ${number}`;
 }

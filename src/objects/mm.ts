@@ -84,7 +84,6 @@ const record: RecordKind<Mm> = defineKind<Mm>({
 });
 
 const lowest = 0x10000n; // vm.mmap_min_addr as distributions set it
-const highest = 0x7fff_ffff_f000n; // TASK_SIZE of x86-64
 const megabyte = 1n << 20n;
 
 export function isTimeMapping(vma: Vma): boolean {
@@ -92,16 +91,16 @@ export function isTimeMapping(vma: Vma): boolean {
 }
 
 /** The largest free range, rounded to whole megabytes. */
-export function largestHole(vmas: readonly Vma[]): Hole {
+export function largestHole(vmas: readonly Vma[], addressLimit: bigint): Hole {
   let best = { start: 0n, end: 0n };
   let from = lowest;
-  for (const vma of [...vmas, { start: highest, end: highest }]) {
+  for (const vma of [...vmas, { start: addressLimit, end: addressLimit }]) {
     const start = ((from + megabyte - 1n) / megabyte) * megabyte;
     // stacks may grow into the first megabytes below them
-    const end = ((vma.start < highest ? vma.start : highest) / megabyte) * megabyte - 16n * megabyte;
+    const end = ((vma.start < addressLimit ? vma.start : addressLimit) / megabyte) * megabyte - 16n * megabyte;
     if (end - start > best.end - best.start) best = { start, end };
     if (vma.end > from) from = vma.end;
-    if (from >= highest) break;
+    if (from >= addressLimit) break;
   }
   return best;
 }
@@ -192,10 +191,11 @@ function workingPlace(value: Mm, vmas: readonly Vma[]): bigint {
 /** Unmaps what the parent has and the task has not, and forgets pages that differ. */
 function keepOnly({ kept, dropped }: NonNullable<Mm['inherited']>, rebuild: Rebuild, vmas: readonly Vma[]): void {
   const { area } = rebuild;
+  const { addressLimit } = rebuild.tracee.architecture;
   rebuild.finals.kept = kept;
   const stay = [...kept, { start: area.code, end: area.code + BigInt(areaSize) }].sort((a, b) => (a.start < b.start ? -1 : 1));
   for (const vma of vmas) {
-    if (isTimeMapping(vma) || vma.start >= highest) continue;
+    if (isTimeMapping(vma) || vma.start >= addressLimit) continue;
     for (const { start, end } of outside(vma, stay)) {
       rebuild.room(1);
       rebuild.batch.add('unmap what was the parent’s', 'munmap', [start, end - start]);
@@ -213,7 +213,8 @@ function keepOnly({ kept, dropped }: NonNullable<Mm['inherited']>, rebuild: Rebu
 
 /** Unmaps the fresh program image; what the kernel keeps above user space stays. */
 function clear(rebuild: Rebuild, vmas: readonly Vma[], area: bigint): void {
-  const doomed = vmas.filter((vma) => !isTimeMapping(vma) && vma.start < highest && vma.start !== area);
+  const { addressLimit } = rebuild.tracee.architecture;
+  const doomed = vmas.filter((vma) => !isTimeMapping(vma) && vma.start < addressLimit && vma.start !== area);
   for (const { start, end } of doomed) rebuild.batch.add('clear the address space', 'munmap', [start, end - start]);
 }
 

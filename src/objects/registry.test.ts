@@ -29,6 +29,8 @@ const programs: Readonly<Record<string, string>> = {
   'vma-shared-segment': 'segments',
   pages: 'memory',
   'cpu-x86_64': 'avx',
+  'cpu-i386': 'avx32',
+  tls: 'tls',
   signals: 'signals',
   fs: 'identity',
   limits: 'identity',

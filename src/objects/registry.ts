@@ -1,5 +1,7 @@
 /** All object kinds, one line each. The order of mappings and of open files is the order in which they are asked. */
+import type { Architecture } from '../arch/architecture.ts';
 import { KindTable } from '../image/kind-table.ts';
+import { cpuI386 } from './cpu-i386.ts';
 import { cpuX86_64 } from './cpu-x86_64.ts';
 import { credentials } from './credentials.ts';
 import { epoll, epollItem } from './epoll.ts';
@@ -37,6 +39,7 @@ import { thread } from './thread.ts';
 import { unixSocket } from './unix-socket.ts';
 import { tree } from './tree.ts';
 import { timerFd } from './timerfd.ts';
+import { tls } from './tls.ts';
 import { vmaAnonymous } from './vma-anonymous.ts';
 import { vmaPrivateFile } from './vma-private-file.ts';
 import { sharedSegment } from './shared-segment.ts';
@@ -74,6 +77,8 @@ const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   openStream,
 ]; // prettier-ignore
 
+const cpus = { x86_64: cpuX86_64, i386: cpuI386 } as const;
+
 export const registry: readonly AnyKind[] = [
   tree,
   task,
@@ -101,7 +106,8 @@ export const registry: readonly AnyKind[] = [
   epollItem,
   fileLock,
   thread,
-  cpuX86_64,
+  ...Object.values(cpus),
+  tls,
   scheduling,
   threadSettings,
   credentials,
@@ -109,6 +115,7 @@ export const registry: readonly AnyKind[] = [
 ]; // prettier-ignore
 
 export const vmaKinds: readonly VmaKind[] = vmas;
+export const cpuKinds: Readonly<Record<Architecture['name'], AnyKind>> = cpus;
 export const openFileKinds: readonly OpenFileKind[] = openFiles;
 
 /** For readers of images. */

@@ -1,6 +1,8 @@
 /** Signal dispositions. Source: man 2 rt_sigaction, include/uapi/asm-generic/signal.h. */
+import type { Architecture } from '../arch/architecture.ts';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
+import { compat_sigaction } from '../linux/abi/compat.ts';
 import type { Collection, ObjectKind } from './object.ts';
 
 export interface SignalAction {
@@ -44,6 +46,16 @@ const signalCount = 64;
 /** struct kernel_sigaction of x86-64: handler, flags, restorer, mask. */
 const actionSize = 32;
 
+function encode({ handler, flags, restorer, mask }: Omit<SignalAction, 'signal'>, { abi }: Architecture): Uint8Array {
+  const words = [handler, flags, restorer, mask];
+  if (abi.wordSize === 8) return new Uint8Array(BigUint64Array.from(words).buffer);
+  const sa_mask = new Uint8Array(BigUint64Array.of(mask).buffer);
+  const [sa_handler = 0, sa_flags = 0, sa_restorer = 0] = words.map((word) => Number(BigInt.asUintN(32, word)));
+  return compat_sigaction.make({ sa_handler, sa_flags, sa_restorer, sa_mask });
+}
+
+const defaultAction = { handler: 0n, flags: 0n, restorer: 0n, mask: 0n };
+
 /** Only caught and ignored signals are asked for, and SIGCHLD, whose flags count even with the default action. */
 export function collectSignals({ status, injector }: Collection): Signals {
   const interesting = status.sigCgt | status.sigIgn | (1n << BigInt(SIGCHLD - 1));
@@ -73,16 +85,13 @@ export const signals: ObjectKind<Signals> = {
     rebuild.finals.calls.push(() => {
       rebuild.room(signalCount, signalCount * actionSize);
       const { batch } = rebuild;
+      const { architecture } = rebuild.tracee;
       const bySignal = new Map(value.actions.map((action) => [action.signal, action]));
       for (let signal = 1; signal <= signalCount; signal++) {
         if (signal === SIGKILL || signal === SIGSTOP) continue;
-        const action = bySignal.get(signal);
-        const bytes = new Uint8Array(actionSize);
-        if (action !== undefined) {
-          const words = [action.handler, action.flags, action.restorer, action.mask];
-          words.forEach((word, index) => new DataView(bytes.buffer).setBigUint64(index * 8, word, true));
-        }
-        batch.add(`set the action of signal ${signal}`, 'rt_sigaction', [signal, batch.data(bytes), 0, 8]);
+        const bytes = encode(bySignal.get(signal) ?? defaultAction, architecture);
+        // The way in which this call comes decides what frames the kernel builds for the handler (SA_IA32_ABI).
+        batch.addProgramCall(`set the action of signal ${signal}`, 'rt_sigaction', [signal, batch.data(bytes), 0, 8]);
       }
     });
   },

@@ -52,7 +52,7 @@ export const task: ObjectKind<Task> = {
   record,
   title: 'Task',
   carried: 'Personality, dumpable, stopped state.',
-  refused: 'Children; 32-bit tasks; traced tasks; other namespaces.',
+  refused: 'Children; traced tasks; other namespaces.',
 
   restart(value, rebuild) {
     rebuild.finals.pid = value.pid;

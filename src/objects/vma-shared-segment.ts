@@ -58,8 +58,9 @@ function attach({ segment, start, end, offset, readOnly }: SharedSegmentMapping,
     rebuild.batch.add(`attach segment ${now}`, 'shmat', [now, start, SHM_RDONLY]);
     return;
   }
-  // All of it can be attached only: to a free place, then the part moves to its own and the rest is given up.
-  const index = rebuild.batch.add(`attach segment ${now}`, 'shmat', [now, 0, SHM_RDONLY]);
+  // All of it can be attached only: to a free place, then the part moves to its own and the rest is given up. Asked the
+  // program's way, the kernel finds a place within the program's address space.
+  const index = rebuild.batch.addProgramCall(`attach segment ${now}`, 'shmat', [now, 0, SHM_RDONLY]);
   const at = rebuild.flush()[index] ?? 0n;
   const MREMAP_MAYMOVE_FIXED = 3;
   const length = end - start;

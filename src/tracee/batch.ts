@@ -14,6 +14,7 @@ const entrySize = 80;
 const wordsPerEntry = entrySize / 8;
 const pageSize = 4096;
 const MAY_FAIL = 1n;
+const PROGRAM_CALL = 2n;
 
 /** Size of the area in the task: a page of code, then room for tables and their data. */
 export const areaSize = 0x100000;
@@ -46,14 +47,26 @@ export class Batch {
 
   /** Adds a call; `action` completes «Cannot …» in the error. Returns its index. */
   add(action: string, name: SyscallName, parameters: readonly Word[], options: { mayFail?: boolean } = {}): number {
+    const number = this.#area.tracee.architecture.syscalls[name];
+    return this.#add(number, action, name, parameters, options.mayFail === true ? MAY_FAIL : 0n);
+  }
+
+  /** Adds a call that the kernel shall take as one of the program itself, with structures of the program's layout. */
+  addProgramCall(action: string, name: SyscallName, parameters: readonly Word[]): number {
+    const { abi, syscalls } = this.#area.tracee.architecture;
+    const flag = abi.numbers === syscalls ? 0n : PROGRAM_CALL;
+    return this.#add(abi.numbers[name] ?? fail(name), action, name, parameters, flag);
+  }
+
+  #add(number: number, action: string, name: SyscallName, parameters: readonly Word[], flags: bigint): number {
     if (!this.hasRoom(1)) throw new RangeError('a batch is full');
     const words = this.#words;
-    words.push(BigInt(this.#area.tracee.architecture.syscalls[name]));
+    words.push(BigInt(number));
     for (let index = 0; index < 6; index++) {
       const word = parameters[index] ?? 0;
       words.push(word >= 0 ? BigInt(word) : BigInt.asUintN(64, BigInt(word)));
     }
-    words.push(0n, 0n, options.mayFail === true ? MAY_FAIL : 0n);
+    words.push(0n, 0n, flags);
     this.#calls.push({ name, action });
     return this.#calls.length - 1;
   }
@@ -133,6 +146,10 @@ function placeOf(name: SyscallName, address: bigint | undefined): string {
   return memoryCalls.has(name) && address !== undefined ? ` at ${address.toString(16)}` : '';
 }
 
+function fail(name: string): never {
+  throw new RangeError(`the program has no system call ${name}`);
+}
+
 /** The working area. Made by one injected call, removed by another. */
 export class Area implements Disposable {
   static readonly #unused: LocalMemory[] = [];
@@ -143,7 +160,7 @@ export class Area implements Disposable {
   readonly local: LocalMemory;
   /** Registers that calls start from. */
   readonly registers: Registers;
-  /** A system call instruction in the task's vdso. */
+  /** The program's own system call instruction in its vdso. */
   #instruction: bigint;
 
   private constructor(tracee: Tracee, instruction: bigint, hole: bigint, local: LocalMemory) {
@@ -155,12 +172,12 @@ export class Area implements Disposable {
     this.local = local;
   }
 
-  /** Makes the area in a task; `instruction`: a system call instruction in its vdso; `hole`: where the area goes. */
+  /** Makes the area in a task; `instruction`: its own system call instruction in its vdso; `hole`: where the area goes. */
   static make(tracee: Tracee, instruction: bigint, hole: bigint): Area {
     // Its own memory: another restart in this process may be at work at the same time.
     const area = new Area(tracee, instruction, hole, Area.#unused.pop() ?? LocalMemory.allocate(areaSize - pageSize));
     const MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x100022;
-    area.#inject('mmap', [hole, areaSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
+    area.#inject(area.tracee.architecture.abi.mmap, [hole, areaSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
     using memory = new MemoryFile(tracee.tid);
     memory.write(area.code, tracee.architecture.code.batch);
     area.#inject('mprotect', [hole, pageSize, 5]);
@@ -177,10 +194,16 @@ export class Area implements Disposable {
     return new Area(this.tracee, this.#instruction, this.code, Area.#unused.pop() ?? LocalMemory.allocate(this.dataSize));
   }
 
-  /** One call through the vdso's instruction, at the cost of two stops. */
-  #inject(name: SyscallName, parameters: readonly Word[], action: string = `prepare ${this.tracee.tid}`): bigint {
+  /** One call the program's own way, through the vdso's instruction. */
+  #inject(name: string, parameters: readonly Word[]): bigint {
+    const { architecture, tid } = this.tracee;
+    return this.#call(architecture.programCallAt(this.registers, this.#instruction, name, parameters), name, `prepare ${tid}`);
+  }
+
+  /** A call costs two stops. */
+  #call(registers: Registers, name: string, action: string): bigint {
     const { architecture } = this.tracee;
-    this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls[name], parameters));
+    this.tracee.setRegisters(registers);
     this.tracee.resumeToSyscallStop();
     this.tracee.resumeToSyscallStop();
     const result = architecture.result(this.tracee.getRegisters());
@@ -206,13 +229,15 @@ export class Area implements Disposable {
 
   /** One call by itself, throwing when it fails; `action` completes «Cannot …». */
   mustCall(action: string, name: SyscallName, parameters: readonly Word[]): bigint {
-    return this.#inject(name, parameters, action);
+    const { architecture } = this.tracee;
+    const instruction = this.code + BigInt(Buffer.from(architecture.code.batch).indexOf(architecture.syscallInstruction));
+    return this.#call(architecture.syscallAt(this.registers, instruction, architecture.syscalls[name], parameters), name, action);
   }
 
   /** Makes one call and stops the task inside it, as an interrupt would; returns what the call then answers. */
-  interruptedCall(name: SyscallName, parameters: readonly Word[]): bigint {
+  interruptedCall(name: string, parameters: readonly Word[]): bigint {
     const { architecture } = this.tracee;
-    this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls[name], parameters));
+    this.tracee.setRegisters(architecture.programCallAt(this.registers, this.#instruction, name, parameters));
     this.tracee.resumeToSyscallStop();
     this.tracee.interruptCall();
     return architecture.result(this.tracee.getRegisters());

@@ -9,12 +9,10 @@
  * the right thing, also when a signal came in the meantime. Only a task that heals itself makes its call again by hand.
  */
 import type { Architecture, BlockedCall, Registers } from '../arch/architecture.ts';
-import { timespec } from '../linux/abi/time.ts';
-import { LocalMemory } from '../linux/ffi.ts';
-import { readProcess, writeProcess } from '../linux/process-memory.ts';
 import { readWchan } from '../linux/proc/values.ts';
-import { syscallName, type SyscallName } from '../linux/syscalls.ts';
+import { syscallName } from '../linux/syscalls.ts';
 import { decodeNote, type SleepNote } from './sleep-note.ts';
+import { formatOf, looksLikeTime64, readTime, writeTime, type TimeFormat, type TimeUnit } from './time-in-task.ts';
 
 const EINTR = -4;
 const ERESTARTSYS = -512;
@@ -43,7 +41,7 @@ export interface Settled {
 /** In a register (milliseconds), or in the task's memory. */
 type Limit =
   | { readonly unit: 'ms'; readonly register: string }
-  | { readonly unit: 'timespec' | 'timeval'; readonly address: bigint };
+  | { readonly unit: 'memory'; readonly format: TimeFormat; readonly address: bigint };
 
 export interface Circumstances {
   readonly tid: number;
@@ -58,23 +56,38 @@ export interface Circumstances {
   readonly now: bigint;
 }
 
+/** A call with the parameter that limits its time: milliseconds, or the address of a time. */
+type Limits = Readonly<Record<string, readonly [parameter: number, unit: 'ms' | TimeUnit]>>;
+
 /** Calls that the kernel makes again itself, having written what was left of the time to memory. Source: fs/select.c. */
-const limitWritten: Partial<Record<SyscallName, readonly [parameter: number, unit: 'timespec' | 'timeval']>> = {
+const limitWritten: Limits = {
   ppoll: [2, 'timespec'],
+  ppoll_time64: [2, 'timespec64'],
   pselect6: [4, 'timespec'],
+  pselect6_time64: [4, 'timespec64'],
   select: [4, 'timeval'],
+  _newselect: [4, 'timeval'],
 };
 
-/** Calls that answer EINTR, with the parameter that limits their time: milliseconds, or the address of a timespec. */
-const limitOfCall: Partial<Record<SyscallName, readonly [parameter: number, unit: 'ms' | 'timespec']>> = {
+/** Calls that answer EINTR. */
+const limitOfCall: Limits = {
   epoll_wait: [3, 'ms'],
   epoll_pwait: [3, 'ms'],
-  epoll_pwait2: [3, 'timespec'],
+  epoll_pwait2: [3, 'timespec64'],
   semtimedop: [3, 'timespec'],
+  semtimedop_time64: [3, 'timespec64'],
   rt_sigtimedwait: [2, 'timespec'],
+  rt_sigtimedwait_time64: [2, 'timespec64'],
   io_getevents: [4, 'timespec'],
   io_pgetevents: [4, 'timespec'],
+  io_pgetevents_time64: [4, 'timespec64'],
 };
+
+/** The one call for all of System V IPC: semtimedop with its time as the last parameter. Source: ipc/syscall.c. */
+function isSemtimedop({ parameters: [operation = 0n] }: BlockedCall): boolean {
+  const SEMTIMEDOP = 4n;
+  return (operation & 0xffffn) === SEMTIMEDOP;
+}
 
 export function settle(registers: Registers, circumstances: Circumstances): Settled {
   const { architecture } = circumstances;
@@ -107,10 +120,10 @@ function madeAgain(
   return limit === undefined ? settled : { ...settled, limit };
 }
 
-function writtenLimit(call: BlockedCall, { syscalls }: Architecture): { limit?: Limit } {
-  const found = limitWritten[syscallName(syscalls, call.number) as SyscallName];
-  const address = found === undefined ? 0n : (call.parameters[found[0]] ?? 0n);
-  return found === undefined || address === 0n ? {} : { limit: { unit: found[1], address } };
+function writtenLimit(call: BlockedCall, { abi }: Architecture): { limit?: Limit } {
+  const [parameter = 0, unit = 'ms'] = limitWritten[syscallName(abi.numbers, call.number)] ?? [];
+  const address = call.parameters[parameter] ?? 0n;
+  return unit === 'ms' || address === 0n ? {} : { limit: { unit: 'memory', format: formatOf(unit, abi), address } };
 }
 
 /**
@@ -123,9 +136,8 @@ export function compensate(tid: number, { registers, limit }: Settled, stopped: 
     const left = atLeastZero((registers[limit.register] ?? 0n) - stopped / 1_000_000n);
     return { ...registers, [limit.register]: left };
   }
-  const scale = limit.unit === 'timespec' ? 1n : 1000n; // struct timeval counts microseconds
-  const left = readTime(tid, limit.address, scale);
-  writeTime(tid, limit.address, atLeastZero(left - stopped), scale);
+  const left = readTime(tid, limit.address, limit.format);
+  writeTime(tid, limit.address, atLeastZero(left - stopped), limit.format);
   return registers;
 }
 
@@ -134,22 +146,34 @@ function settleSleep(registers: Registers, call: BlockedCall, circumstances: Cir
   const number = originalNumber(registers, call, circumstances);
   const remaining = number === undefined ? undefined : remainingTime(number, registers, call, circumstances);
   if (number !== undefined && remaining === undefined) return madeAgain(number, { registers }, architecture);
-  const healing = architecture.callAgain(registers, architecture.syscalls.restart_syscall);
+  const healing = architecture.callAgain(registers, numberOf('restart_syscall', architecture));
   if (number === undefined || remaining === undefined) return { registers, healing };
   return { registers, healing, sleep: { number, parameters: call.parameters, remaining } };
 }
 
+function numberOf(name: string, { abi }: Architecture): number {
+  const number = abi.numbers[name];
+  if (number === undefined) throw new RangeError(`there is no system call ${name}`);
+  return number;
+}
+
 /** restart_syscall hides which call it continues: our note says it, or the place where the task sleeps in the kernel. */
 function originalNumber(registers: Registers, call: BlockedCall, circumstances: Circumstances): number | undefined {
-  const { syscalls } = circumstances.architecture;
-  if (call.number !== syscalls.restart_syscall) return call.number;
+  const { architecture, tid } = circumstances;
+  if (call.number !== numberOf('restart_syscall', architecture)) return call.number;
   const note = matchingNote(registers, call, circumstances);
   if (note !== undefined) return note.number;
-  const place = readWchan(circumstances.tid) ?? '';
-  if (place.includes('poll') || place.includes('select')) return syscalls.poll;
-  if (place.includes('futex')) return syscalls.futex;
+  const place = readWchan(tid) ?? '';
+  const variant = (name: string, address = 0n): number =>
+    numberOf(
+      `${name}_time64` in architecture.abi.numbers && looksLikeTime64(tid, address) ? `${name}_time64` : name,
+      architecture,
+    );
+  if (place.includes('poll') || place.includes('select')) return numberOf('poll', architecture);
+  if (place.includes('futex')) return variant('futex', call.parameters[3]);
   if (!place.includes('nanosleep') && !place.includes('nsleep')) return undefined;
-  return (call.parameters[0] ?? 0n) < 16n ? syscalls.clock_nanosleep : syscalls.nanosleep; // clock ids are small, addresses are not
+  const hasClock = (call.parameters[0] ?? 0n) < 16n; // clock ids are small, addresses are not
+  return hasClock ? variant('clock_nanosleep', call.parameters[2]) : numberOf('nanosleep', architecture);
 }
 
 function matchingNote(
@@ -176,8 +200,12 @@ function remainingTime(
   const { tid, architecture, now } = circumstances;
   const [first = 0n, second = 0n, third = 0n, fourth = 0n] = call.parameters;
   const elapsed = circumstances.asleep ?? 0n;
-  const note = call.number === architecture.syscalls.restart_syscall ? matchingNote(registers, call, circumstances) : undefined;
-  switch (syscallName(architecture.syscalls, number)) {
+  const continued = call.number === numberOf('restart_syscall', architecture);
+  const note = continued ? matchingNote(registers, call, circumstances) : undefined;
+  const name = syscallName(architecture.abi.numbers, number);
+  const format = formatOf(name.endsWith('_time64') ? 'timespec64' : 'timespec', architecture.abi);
+  const readTimespec = (pid: number, address: bigint): bigint => readTime(pid, address, format);
+  switch (name.replace('_time64', '')) {
     case 'nanosleep': // the kernel has written the rest to the second parameter, if there is one
       if (second !== 0n) return readTimespec(tid, second);
       return note === undefined ? atLeastZero(readTimespec(tid, first) - elapsed) : note.deadline - now;
@@ -202,11 +230,13 @@ function remainingTime(
 /** The registers of a call to be made again, with its time limit reduced by what has passed. */
 function shorten(registers: Registers, call: BlockedCall, circumstances: Circumstances): { registers: Registers; limit?: Limit } {
   const { tid, architecture, asleep } = circumstances;
-  const limit = limitOfCall[syscallName(architecture.syscalls, call.number) as SyscallName];
+  const { abi } = architecture;
+  const callName = syscallName(abi.numbers, call.number);
+  const limit = callName === 'ipc' && isSemtimedop(call) ? ([5, 'timespec'] as const) : limitOfCall[callName];
   if (limit === undefined || asleep === undefined) return { registers };
   const [index, unit] = limit;
   const parameter = call.parameters[index] ?? 0n;
-  const name = architecture.parameterRegister(index);
+  const name = abi.parameters[index] ?? '';
   if (unit === 'ms') {
     const milliseconds = BigInt.asIntN(32, parameter);
     if (milliseconds <= 0n) return { registers };
@@ -215,34 +245,13 @@ function shorten(registers: Registers, call: BlockedCall, circumstances: Circums
   }
   if (parameter === 0n) return { registers };
   // The program's own timespec is const: the shorter one goes below the red zone, which no caller relies on.
+  const format = formatOf(unit, abi);
   const stack = registers[architecture.stackPointer] ?? 0n;
   const place = (stack - architecture.redZone - 64n) & ~15n;
-  writeTime(tid, place, atLeastZero(readTimespec(tid, parameter) - asleep), 1n);
-  return { registers: { ...registers, [name]: place }, limit: { unit, address: place } };
+  writeTime(tid, place, atLeastZero(readTime(tid, parameter, format) - asleep), format);
+  return { registers: { ...registers, [name]: place }, limit: { unit: 'memory', format, address: place } };
 }
 
 function atLeastZero(value: bigint): bigint {
   return value > 0n ? value : 0n;
-}
-
-function readTimespec(pid: number, address: bigint): bigint {
-  return readTime(pid, address, 1n);
-}
-
-/** Nanoseconds, from a struct timespec (scale 1) or timeval (scale 1000): two 64-bit words. */
-function readTime(pid: number, address: bigint, scale: bigint): bigint {
-  const memory = LocalMemory.scratch('time', timespec.size);
-  readProcess(pid, memory.address, [{ address, length: timespec.size }]);
-  return timespec.get(memory.view, 'tv_sec') * 1_000_000_000n + timespec.get(memory.view, 'tv_nsec') * scale;
-}
-
-function writeTime(pid: number, address: bigint, nanoseconds: bigint, scale: bigint): void {
-  const memory = LocalMemory.scratch('time', timespec.size);
-  const { tv_sec, tv_nsec } = timespecOf(nanoseconds);
-  timespec.write(memory.view, { tv_sec, tv_nsec: tv_nsec / scale });
-  writeProcess(pid, memory.address, [{ address, length: timespec.size }]);
-}
-
-export function timespecOf(nanoseconds: bigint): { tv_sec: bigint; tv_nsec: bigint } {
-  return { tv_sec: nanoseconds / 1_000_000_000n, tv_nsec: nanoseconds % 1_000_000_000n };
 }

@@ -1,8 +1,9 @@
 /** One stopped task that we drive by ptrace. Whatever happens to us, it is released: disposed, or by our death. */
 import { StasisError, SyscallError } from '../errors.ts';
 import type { Architecture, Registers } from '../arch/architecture.ts';
-import { mustPtrace, NT, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
-import { getRegisterSet, setRegisterSet, setSignalMask } from '../linux/ptrace.ts';
+import { x86_64 } from '../arch/x86_64.ts';
+import { mustPtrace, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
+import { getRegisters, setRegisters, setSignalMask } from '../linux/ptrace.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
 
 const ESRCH = -3;
@@ -12,7 +13,8 @@ const stopTimeout = 20_000;
 
 export class Tracee implements Disposable {
   readonly tid: number;
-  readonly architecture: Architecture;
+  /** That of the kernel, until {@link architectureOfVdso} has told that of its program. */
+  architecture: Architecture;
   #attached = true;
   /** It stands where the kernel looks for signals on its way back to user code. */
   #atSignalCheck = false;
@@ -28,7 +30,7 @@ export class Tracee implements Disposable {
    * Attaches without stopping. `killOnOurDeath` is for a restart (nothing half-made is left); a checkpoint never uses
    * it. Source: man 2 ptrace (PTRACE_SEIZE).
    */
-  static seize(tid: number, architecture: Architecture, purpose: { killOnOurDeath: boolean }): Tracee {
+  static seize(tid: number, purpose: { killOnOurDeath: boolean }): Tracee {
     const options = PTRACE_O.TRACESYSGOOD | PTRACE_O.TRACEEXEC | (purpose.killOnOurDeath ? PTRACE_O.EXITKILL : 0);
     const result = ptrace(PTRACE.SEIZE, tid, 0, options);
     if (result === ESRCH) throw vanished(tid);
@@ -40,7 +42,7 @@ export class Tracee implements Disposable {
         hint: 'The process must be yours and must not be traced already; another user\'s needs root or CAP_SYS_PTRACE. "stasis doctor" tells what this system allows.',
       });
     }
-    return new Tracee(tid, architecture);
+    return new Tracee(tid, x86_64);
   }
 
   /** A task that one of our tracees made with CLONE_PTRACE: it is traced like its maker. */
@@ -171,11 +173,11 @@ export class Tracee implements Disposable {
   }
 
   getRegisters(): Registers {
-    return this.architecture.decodeRegisters(getRegisterSet(this.tid, NT.PRSTATUS));
+    return this.architecture.decodeRegisters(getRegisters(this.tid));
   }
 
   setRegisters(registers: Registers): void {
-    setRegisterSet(this.tid, NT.PRSTATUS, this.architecture.encodeRegisters(registers));
+    setRegisters(this.tid, this.architecture.encodeRegisters(registers));
   }
 
   get attached(): boolean {

@@ -52,11 +52,16 @@ int main(int argc, char **argv) {
   sigaddset(&act.sa_mask, SIGTERM);
   need(sigaction(SIGUSR2, &act, NULL) == 0 && signal(SIGUSR1, outer) != SIG_ERR, "sigaction");
   volatile double sum = 0.1;
+#ifdef __x86_64__
   register uint64_t word __asm__("r12") = 0x123456789abcdef;
+#else
+  register uint32_t word __asm__("esi") = 0x1234567;
+#endif
+  const uint64_t held = word;
   __asm__ volatile("" : "+r"(word));
   raise(SIGUSR1);
   __asm__ volatile("" : "+r"(word));
-  check(outer_done == 1 && word == 0x123456789abcdef && sum == 0.1, "after the handlers");
+  check(outer_done == 1 && word == held && sum == 0.1, "after the handlers");
   check(!blocked(SIGUSR1) && !blocked(SIGUSR2) && !blocked(SIGTERM), "blocked after the handlers");
   check(sigaltstack(NULL, &now) == 0 && now.ss_flags == 0, "alternate stack: flags %d", now.ss_flags);
   act.sa_handler = jumper, act.sa_flags = SA_ONSTACK;

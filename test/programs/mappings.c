@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 enum { PAGE = 4096 };
-static const size_t TIB = (size_t)1 << 40;
+static const size_t TIB = (size_t)1 << (sizeof(size_t) == 8 ? 40 : 29); /* or half a GiB, of three */
 static char smaps_before[1 << 18], smaps_after[1 << 18]; /* static: reading them makes no new mapping */
 
 static char *map(size_t size, int protection, int flags, int fd) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 enum { PAGE = 4096, MIB = 1 << 20 };
+static const size_t SPARSE = (size_t)1 << (sizeof(size_t) == 8 ? 36 : 29);
 
 static char *map(size_t size, int protection, int flags, int fd, off_t offset) {
   char *place = mmap(NULL, size, protection, flags, fd, offset);
@@ -39,9 +40,9 @@ int main(int argc, char **argv) {
   const int zero = open("/dev/zero", O_RDWR);
   char *device = map(4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, zero, 0);
   fill(device, PAGE, 3), close(zero);
-  char *sparse = map((size_t)1 << 36, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  fill(sparse + ((size_t)1 << 35), PAGE, 4);
-  need(munmap(sparse + 1 * MIB, ((size_t)1 << 35) - MIB) == 0, "munmap");
+  char *sparse = map(SPARSE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  fill(sparse + SPARSE / 2, PAGE, 4);
+  need(munmap(sparse + 1 * MIB, SPARSE / 2 - MIB) == 0, "munmap");
 
   int fd = memfd_create("named memory", MFD_ALLOW_SEALING);
   need(fd >= 0 && ftruncate(fd, 5 * PAGE + 100) == 0, "memfd_create");
@@ -71,7 +72,7 @@ int main(int argc, char **argv) {
   check(anonymous[0] == 0 && anonymous[20 * PAGE] == 0 && !writable(anonymous + 3 * PAGE) && writable(anonymous + 5 * PAGE), "its rest");
   same(anonymous + MIB / 2 + PAGE, tail + PAGE, "anonymous memory");
   check(wrong(device, PAGE, 3) == 0 && device[PAGE] == 0, "/dev/zero mapped shared");
-  check(wrong(sparse + ((size_t)1 << 35), PAGE, 4) == 0 && sparse[0] == 0 && writable(sparse + ((size_t)1 << 36) - PAGE), "a sparse one");
+  check(wrong(sparse + SPARSE / 2, PAGE, 4) == 0 && sparse[0] == 0 && writable(sparse + (SPARSE) - PAGE), "a sparse one");
   check(wrong(file + PAGE, PAGE, 5) == 0 && wrong(file + 4 * PAGE, PAGE, 6) == 0, "memfd");
   check(wrong(copy + 2 * PAGE, PAGE, 7) == 0 && wrong(copy + PAGE, PAGE, 5) == 0, "private mapping of a memfd");
   same(file + 3 * PAGE, offset, "memfd"), same(offset + PAGE, reader + 4 * PAGE, "memfd");

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { lacks } from '../../../test/needs.ts';
 import { errno } from '../errno.ts';
 import { signals } from '../signals.ts';
 import { fieldSize, type Field, type Fields, type StructTable } from '../structs.ts';
@@ -35,10 +36,10 @@ function layoutProgram(header: string, tables: readonly StructTable<Fields>[]): 
   return [...lines, 'return 0;', '}', ''].join('\n');
 }
 
-function runC(name: string, program: string): string {
+function runC(name: string, program: string, ...flags: string[]): string {
   const [source, binary] = [join(directory, `${name}.c`), join(directory, name)];
   writeFileSync(source, program);
-  execFileSync('cc', ['-std=gnu11', '-o', binary, source], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync('cc', ['-std=gnu11', ...flags, '-o', binary, source], { stdio: ['ignore', 'ignore', 'inherit'] });
   return execFileSync(binary, { encoding: 'utf8' });
 }
 
@@ -53,14 +54,22 @@ function expectedLayout(tables: readonly StructTable<Fields>[]): string {
 }
 
 describe('struct tables', () => {
-  for (const header of new Set(structTables.map((table) => table.header))) {
-    const tables = structTables.filter((table) => table.header === header);
+  for (const header of new Set(structTables.filter(({ bits }) => bits === undefined).map((table) => table.header))) {
+    const tables = structTables.filter((table) => table.header === header && table.bits === undefined);
     const here = tables.filter(({ arch }) => arch === undefined || arch === process.arch);
     const skip = noCompiler || (here.length === 0 && `${header}: other architecture`);
     test(`${header}: ${here.map(({ type }) => type).join(', ')}`, { skip }, () => {
       assert.equal(runC(header.replaceAll(/\W/g, '-'), layoutProgram(header, here)), expectedLayout(here));
     });
   }
+
+  test('of 32-bit programs', { skip: noCompiler || lacks('gcc-multilib') }, () => {
+    const compat = structTables.filter(({ bits }) => bits === 32);
+    for (const header of new Set(compat.map((table) => table.header))) {
+      const tables = compat.filter((table) => table.header === header);
+      assert.equal(runC(`m32-${header.replaceAll(/\W/g, '-')}`, layoutProgram(header, tables), '-m32'), expectedLayout(tables));
+    }
+  });
 
   test('no field reaches beyond its struct', () => {
     for (const { type, size, fields } of structTables) {

@@ -4,6 +4,7 @@ import { nlattr, nlmsghdr } from './netlink.ts';
 import { clone_args } from './clone.ts';
 import { epoll_event, kcmp_epoll_slot } from './epoll.ts';
 import { flock } from './flock.ts';
+import { compat_sigaction, timespec32, user_desc } from './compat.ts';
 import { pm_scan_arg, page_region } from './pagemap.ts';
 import { pollfd } from './poll.ts';
 import { prctl_mm_map } from './prctl.ts';
@@ -82,4 +83,7 @@ export const structTables: readonly StructTable<Fields>[] = [
   itimerval,
   iovec,
   user_regs_struct,
+  timespec32,
+  compat_sigaction,
+  user_desc,
 ].map((struct) => struct.table);

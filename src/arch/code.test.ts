@@ -1,0 +1,67 @@
+/** The bytes of x86_64-code.ts and i386-code.ts are what the assembler makes of asm/. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { lacks } from '../../test/needs.ts';
+import type { Code } from './architecture.ts';
+import { call32Code, i386Code } from './i386-code.ts';
+import { x86_64Code } from './x86_64-code.ts';
+
+const skip = process.arch === 'x64' ? lacks('gcc') : 'the assembler of this machine makes no x86-64 code';
+interface Blob {
+  readonly name: string;
+  readonly code: Code & Readonly<Record<string, Uint8Array | number>>;
+  readonly sections: readonly string[];
+}
+
+const blobs: readonly Blob[] = [
+  { name: 'x86_64', code: { ...x86_64Code }, sections: ['heal', 'batch', 'spawn', 'cpuid'] },
+  { name: 'i386', code: { ...i386Code, call32: call32Code }, sections: ['heal', 'batch', 'call32'] },
+];
+
+for (const { name, code, sections } of blobs) {
+  describe(`machine code for ${name}`, { skip }, () => {
+    const source = fileURLToPath(new URL(`asm/${name}.S`, import.meta.url));
+    let directory = '';
+    const object = (): string => join(directory, 'code.o');
+    before(() => {
+      directory = mkdtempSync(join(tmpdir(), 'stasis-code-'));
+      execFileSync('/usr/bin/gcc', ['-c', '-o', object(), source]);
+    });
+    after(() => rmSync(directory, { recursive: true, force: true }));
+
+    for (const section of sections) {
+      test(`${section} is as assembled`, { skip }, () => {
+        const file = join(directory, section);
+        execFileSync('/usr/bin/objcopy', ['-O', 'binary', '--only-section', section, object(), file]);
+        assert.equal(Buffer.from(code[section] as Uint8Array).toString('hex'), readFileSync(file, 'hex'));
+      });
+    }
+
+    test('nothing is left to a linker', { skip }, () => {
+      assert.doesNotMatch(execFileSync('/usr/bin/objdump', ['--reloc', object()], { encoding: 'utf8' }), /R_X86_64_/);
+    });
+
+    test('every section is tested', { skip }, () => {
+      const listing = execFileSync('/usr/bin/objdump', ['--section-headers', object()], { encoding: 'utf8' });
+      const found = [...listing.matchAll(/^ +\d+ (\S+) .*\n.*\bCODE\b/gm)].map((match) => match[1]);
+      // .text is there in every object file; it is empty.
+      assert.deepEqual(new Set(found), new Set(['.text', ...sections]));
+    });
+
+    test('healDataOffset is the place of the first datum', { skip }, () => {
+      const symbols = execFileSync('/usr/bin/nm', [object()], { encoding: 'utf8' });
+      const scratch = /^([0-9a-f]+) . scratch$/m.exec(symbols)?.[1] ?? '';
+      assert.equal(code.healDataOffset, parseInt(scratch, 16));
+    });
+  });
+}
+
+test('every piece of machine code is tested', () => {
+  const tested = new Set(['healDataOffset', ...blobs.flatMap(({ sections }) => sections)]);
+  for (const { code } of blobs) for (const piece of Object.keys(code)) assert.ok(tested.has(piece), piece);
+});
