@@ -20,7 +20,7 @@ import type { ImageNode } from './objects/object.ts';
 import { PageBuffers } from './objects/pages.ts';
 import { openSink, type OpenSink, type Sink } from './sink.ts';
 import { saysVanished, vanished } from './tracee/tracee.ts';
-import { seccompSituation } from './supervised.ts';
+import { isSupervised } from './supervised.ts';
 import { version } from './version.ts';
 import { paced, type PacedSink } from './write-behind.ts';
 
@@ -115,7 +115,7 @@ async function freezeAndWrite(
   options.signal?.throwIfAborted();
   options.onProgress?.({ phase: 'prepare' });
   assertCheckpointable(pid);
-  const situation = seccompSituation(pid, readStatus(pid));
+  const systemCalls = isSupervised(pid, readStatus(pid));
   const dryRun = options.dryRun === true || sink === undefined;
   using output = dryRun ? undefined : openSink(sink, { linkFile, durable: options.after === 'kill' });
   const id = dryRun ? 0 : nextCheckpointId();
@@ -123,7 +123,7 @@ async function freezeAndWrite(
 
   options.onProgress?.({ phase: 'freeze' });
   using frozen = freeze(pid, { descendants: true });
-  const tasks = collectProcesses(frozen, { systemCalls: situation.supervised, blockers: situation.blockers });
+  const tasks = collectProcesses(frozen, { systemCalls });
   const collected = performance.now();
   const clock = { started, frozen: frozen.since, collected };
   if (output === undefined) {
@@ -154,7 +154,7 @@ export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Pr
   const { frozen, id, imageFd, answer } = self;
   const { pid } = frozen.root;
   const head = makeHead(pid, id);
-  const tasks = collectProcesses(frozen, { systemCalls: true, imageFd, answer, blockers: [] });
+  const tasks = collectProcesses(frozen, { systemCalls: true, imageFd, answer });
   const collected = performance.now();
   const written = await writeImage(paced(output), { ...head, ...architecture(frozen) }, tasks, {});
   const memory = performance.now();

@@ -3,6 +3,7 @@ import { CannotCarryError, type Blocker } from './errors.ts';
 import type { SmapsVma } from './linux/proc/smaps.ts';
 import { guardPages, ownPages, runsWithin, type PageRuns } from './linux/pagemap.ts';
 import { readExe } from './linux/proc/links.ts';
+import type { SeccompFilter } from './linux/seccomp-filters.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
 import { collectCpu } from './objects/cpu.ts';
 import { collectCredentials, credentials } from './objects/credentials.ts';
@@ -21,6 +22,7 @@ import { collectPendingSignals, collectThreadPendingSignals } from './objects/pe
 import { collectPosixTimers } from './objects/posix-timers.ts';
 import { cpuKinds, openFileKinds, vmaKinds } from './objects/registry.ts';
 import { collectScheduling, scheduling } from './objects/scheduling.ts';
+import { collectSeccomp, suspendFilters } from './objects/seccomp.ts';
 import { collectSettings, settings } from './objects/settings.ts';
 import { collectSignals, signals } from './objects/signals.ts';
 import { collectTask, executable, task } from './objects/task.ts';
@@ -41,7 +43,6 @@ export interface CollectOptions {
   readonly systemCalls: boolean;
   /** The thread that waits in the system call, and what that answers in the restarted program. */
   readonly answer?: { readonly tid: number; readonly value: number } | undefined;
-  readonly blockers: readonly Blocker[];
 }
 
 /** A record of the top level, and the process whose pages are in it. */
@@ -51,7 +52,7 @@ export interface TaskNode extends ImageNode {
 
 /** The records of all processes, each with everything inside. Throws CannotCarryError with all blockers. They are as before. */
 export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskNode[] {
-  const blockers = [...options.blockers];
+  const blockers: Blocker[] = [];
   using objects = new ObjectTable(frozen.processes.map(({ pid }) => pid));
   const { processes, zombies, root } = frozen;
   blockers.push(...sharedThings(processes));
@@ -105,6 +106,14 @@ function collectProcess(
   const { pid, leader, followers, vmas, vdso } = frozen;
   const { tracee, status, stat } = leader;
   blockers.push(...collectRefusals(pid, status));
+  const filters = new Map<number, SeccompFilter[]>();
+  for (const thread of [leader, ...followers]) {
+    const found = suspendFilters(thread.tracee, thread.status, options.systemCalls);
+    if (Array.isArray(found)) filters.set(thread.tracee.tid, found);
+    else blockers.push(found);
+  }
+  // No call may be made in a thread whose filters might kill it for that.
+  if (filters.size <= followers.length) throw new CannotCarryError(pid, blockers);
   const injectorFor = (thread: FrozenThread): Injector => new Injector(thread.tracee, vdso, thread.settled.healing, hole.start);
   using injector = injectorFor(leader);
   const { imageFd } = options;
@@ -133,7 +142,7 @@ function collectProcess(
     ...collectPendingSignals(collection),
     ...collectIntervalTimers(collection),
     collectFiles(collection, openFileKinds),
-    threadNode(leader, injector, collection, options),
+    threadNode(leader, injector, collection, filters, options),
   ];
   const value = collectTask(collection, frozen.groupStop, options.systemCalls);
   const { sleep } = leader.settled;
@@ -142,12 +151,18 @@ function collectProcess(
   injector[Symbol.dispose](); // the room of the vdso holds the healing code of one thread at a time
   for (const follower of followers) {
     using own = injectorFor(follower);
-    children.push(threadNode(follower, own, collection, options));
+    children.push(threadNode(follower, own, collection, filters, options));
   }
   return { ...node(task.record, value, { children }), pid };
 }
 
-function threadNode(frozen: FrozenThread, injector: Injector, process: Collection, { answer }: CollectOptions): ImageNode {
+function threadNode(
+  frozen: FrozenThread,
+  injector: Injector,
+  process: Collection,
+  filters: ReadonlyMap<number, readonly SeccompFilter[]>,
+  { answer }: CollectOptions,
+): ImageNode {
   const { tracee, status, stat, settled } = frozen;
   const collection: ThreadCollection = { tid: tracee.tid, tracee, status, stat, settled, injector, process };
   const segments = collectTls(collection);
@@ -159,6 +174,7 @@ function threadNode(frozen: FrozenThread, injector: Injector, process: Collectio
     ...(segments === undefined ? [] : [node(tls.record, segments)]),
     node(scheduling.record, collectScheduling(collection)),
     node(threadSettings.record, collectThreadSettings(collection)),
+    ...collectSeccomp(process.objects, filters.get(tracee.tid) ?? []),
     node(credentials.record, collectCredentials(collection)),
     ...collectThreadPendingSignals(collection),
   ];

@@ -33,7 +33,7 @@ interface ThreadRebuild extends ThreadFinals {
 
 export class TaskRebuild implements Rebuild, Disposable {
   readonly image: ImageRebuild;
-  readonly finals: Finals = { calls: [], lastCalls: [], armCalls: [], injected: [], timers: new Map() };
+  readonly finals: Finals = { calls: [], lastCalls: [], armCalls: [], injected: [], timers: new Map(), filters: new Map() };
   readonly #birth: Birth;
   #leader: ThreadRebuild | undefined;
   readonly #followers: ThreadRebuild[] = [];
@@ -258,6 +258,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     for (const thread of this.#threads) this.#runAs(thread, thread.injected);
     for (const step of finals.injected) step();
     for (const thread of this.#threads) if (thread.fallAsleep !== undefined) this.#runAs(thread, [thread.fallAsleep]);
+    for (const thread of this.#threads) this.#runAs(thread, thread.locks);
     this.area.remove();
     for (const thread of this.#threads) this.#runAs(thread, [() => thread.registers?.()]);
     if (finals.stopped === true) syscall('kill', this.leader.tid, 19);
@@ -338,8 +339,8 @@ export class TaskRebuild implements Rebuild, Disposable {
   }
 }
 
-function noSteps(): Pick<ThreadFinals, 'calls' | 'lastCalls' | 'injected'> {
-  return { calls: [], lastCalls: [], injected: [] };
+function noSteps(): Pick<ThreadFinals, 'calls' | 'lastCalls' | 'injected' | 'locks'> {
+  return { calls: [], lastCalls: [], injected: [], locks: [] };
 }
 
 function early(what: string): never {

@@ -47,6 +47,10 @@ const subjects: Subject[] = [
   { program: 'handler' },
   { program: 'itimers' },
   { program: 'posix-timers' },
+  // filters are read by root only
+  { program: 'seccomp', rootOnly: true },
+  { program: 'seccomp', arguments: ['nnp'], rootOnly: true },
+  { program: 'seccomp-threads', rootOnly: true },
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];

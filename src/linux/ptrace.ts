@@ -20,10 +20,12 @@ export const PTRACE = {
   PEEKSIGINFO: 0x4209,
   GETSIGMASK: 0x420a,
   SETSIGMASK: 0x420b,
+  SECCOMP_GET_FILTER: 0x420c,
+  SECCOMP_GET_METADATA: 0x420d,
   GET_RSEQ_CONFIGURATION: 0x420f,
 } as const;
 
-export const PTRACE_O = { TRACESYSGOOD: 1, TRACEEXEC: 0x10, EXITKILL: 0x100000 } as const;
+export const PTRACE_O = { TRACESYSGOOD: 1, TRACEEXEC: 0x10, EXITKILL: 0x100000, SUSPEND_SECCOMP: 0x200000 } as const;
 export const PTRACE_EVENT = { EXEC: 4, STOP: 128 } as const;
 
 /** Register sets of PTRACE_GETREGSET. Source: include/uapi/linux/elf.h. */

@@ -153,6 +153,8 @@ export interface Finals {
   injected: (() => void)[];
   /** The POSIX timers to be, by their ids. */
   timers: Map<number, TimerRebuild>;
+  /** objrefs of the last seccomp filter of each thread, by former ids. */
+  filters: Map<number, number>;
   stopped?: boolean;
   systemCalls?: boolean;
   /** The mapping being filled, or another object that has pages; addresses are then bytes from its start. */
@@ -177,6 +179,8 @@ export interface ThreadFinals {
   readonly injected: (() => void)[];
   /** Goes back to sleep for the rest of the time; the working area still exists. */
   fallAsleep?: () => void;
+  /** Steps that forbid calls; the working area still exists. */
+  readonly locks: (() => void)[];
   /** Registers and whatever ptrace sets, when the working area is gone. */
   registers?: () => void;
 }

@@ -42,6 +42,8 @@ const programs: Readonly<Record<string, string>> = {
   'thread-pending-signals': 'pending',
   'interval-timers': 'itimers',
   'thread-settings': 'settings',
+  'seccomp-filter': 'seccomp',
+  seccomp: 'seccomp',
   credentials: 'settings',
   thread: 'threads',
   files: 'files',

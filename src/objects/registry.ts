@@ -29,6 +29,8 @@ import { pendingSignals, threadPendingSignals } from './pending-signals.ts';
 import { posixTimers } from './posix-timers.ts';
 import { openPipe, pipe } from './pipe.ts';
 import { scheduling } from './scheduling.ts';
+import { seccomp } from './seccomp.ts';
+import { seccompFilter } from './seccomp-filter.ts';
 import { settings } from './settings.ts';
 import { signals } from './signals.ts';
 import { signalFd } from './signalfd.ts';
@@ -110,6 +112,8 @@ export const registry: readonly AnyKind[] = [
   tls,
   scheduling,
   threadSettings,
+  seccompFilter,
+  seccomp,
   credentials,
   threadPendingSignals,
 ]; // prettier-ignore

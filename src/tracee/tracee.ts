@@ -20,9 +20,12 @@ export class Tracee implements Disposable {
   #atSignalCheck = false;
   /** SIGSTOPs that arrived while we drove the task (nothing else gets through); sent again on release. */
   #swallowedStops = 0;
+  /** PTRACE_O_* in force. */
+  #options: number;
 
-  private constructor(tid: number, architecture: Architecture) {
+  private constructor(tid: number, architecture: Architecture, options: number) {
     this.tid = tid;
+    this.#options = options;
     this.architecture = architecture;
   }
 
@@ -42,12 +45,24 @@ export class Tracee implements Disposable {
         hint: 'The process must be yours and must not be traced already; another user\'s needs root or CAP_SYS_PTRACE. "stasis doctor" tells what this system allows.',
       });
     }
-    return new Tracee(tid, x86_64);
+    return new Tracee(tid, x86_64, options);
   }
 
   /** A task that one of our tracees made with CLONE_PTRACE: it is traced like its maker. */
   static born(tid: number, architecture: Architecture): Tracee {
-    return new Tracee(tid, architecture);
+    return new Tracee(tid, architecture, PTRACE_O.TRACESYSGOOD | PTRACE_O.TRACEEXEC | PTRACE_O.EXITKILL);
+  }
+
+  /**
+   * Its seccomp filters have no say for as long as it is traced. False where that is not allowed: it takes CAP_SYS_ADMIN in
+   * the first user namespace, a tracer without filters, CONFIG_CHECKPOINT_RESTORE. Source: man 2 ptrace.
+   */
+  suspendSeccomp(): boolean {
+    if ((this.#options & PTRACE_O.SUSPEND_SECCOMP) !== 0) return true;
+    const options = this.#options | PTRACE_O.SUSPEND_SECCOMP;
+    if (ptrace(PTRACE.SETOPTIONS, this.tid, 0, options) < 0) return false;
+    this.#options = options;
+    return true;
   }
 
   /** Stops the task wherever it is. Says whether it already was in a group stop (SIGSTOP, ^Z). */

@@ -37,8 +37,9 @@ static int pipe_ends(void) {
 static int socket_inet(void) { return socket(AF_INET, SOCK_STREAM, 0) >= 0; }
 static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
 static int filter(void) {
-  struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){1, &allow}) == 0;
+  struct sock_filter ask[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0}, {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 54321}, {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF}, {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  const struct sock_fprog program = {sizeof ask / sizeof *ask, ask};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) >= 0;
 }
 static int uts_namespace(void) { return unshare(CLONE_NEWUTS) == 0; }
 static int sealed(void) { /* mseal, Linux 6.10 */
