@@ -127,6 +127,8 @@ export const x86_64Numbers = {
   gettid: 186,
   pipe2: 293,
   tee: 276,
+  readlinkat: 267,
+  statx: 332,
   eventfd2: 290,
   epoll_create1: 291,
   epoll_ctl: 233,

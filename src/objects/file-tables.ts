@@ -1,6 +1,7 @@
 /** The descriptor tables of all processes of an image, each read once, and who of them has what open. */
 import { readFdInfo } from '../linux/proc/fdinfo.ts';
-import { readFds, readFdStat, type FdLink } from '../linux/proc/fds.ts';
+import { readFdEntries } from '../linux/proc/fd-entries.ts';
+import { readFdStat, type FdLink } from '../linux/proc/fds.ts';
 import type { Place } from '../linux/descriptors.ts';
 import type { OpenFile } from './open-file.ts';
 
@@ -62,12 +63,7 @@ export class FileTables {
 }
 
 function readTable(pid: number): ReadonlyMap<number, OpenFile> {
-  const table = new Map<number, OpenFile>();
-  for (const link of readFds(pid)) {
-    const file = readOpenFile(pid, link);
-    if (file !== undefined) table.set(link.fd, file);
-  }
-  return table;
+  return new Map(readFdEntries(pid).map((entry) => [entry.fd, entry]));
 }
 
 /** What /proc shows of a descriptor; undefined when it is not open. */

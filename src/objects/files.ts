@@ -71,12 +71,13 @@ function carry(
   collection: Collection,
   kinds: readonly OpenFileKind[],
 ): Carried | undefined {
-  const { descriptions } = collection.objects;
-  const objref = descriptions.find(collection.pid, file);
-  if (objref !== undefined) return { objref, nodes: [] };
-  const found = describe(file, table, collection, kinds);
-  if (found !== undefined) descriptions.add(collection.pid, file, found.objref);
-  return found;
+  let nodes: readonly ImageNode[] = [];
+  const objref = collection.objects.descriptions.refer(collection.pid, file, () => {
+    const found = describe(file, table, collection, kinds);
+    nodes = found?.nodes ?? [];
+    return found?.objref;
+  });
+  return objref === undefined ? undefined : { objref, nodes };
 }
 
 /** A description of which we have a descriptor ourselves: that is the one to look at. */

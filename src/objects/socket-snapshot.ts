@@ -4,7 +4,6 @@ import { x86_64 } from '../arch/x86_64.ts';
 import { PidFd } from '../linux/descriptors.ts';
 import { syscallError } from '../linux/ffi.ts';
 import { Guard } from '../linux/guard.ts';
-import { readFds } from '../linux/proc/fds.ts';
 import { readUnixSockets, type UnixSocket } from '../linux/sock-diag.ts';
 import type { OpenFile } from './open-file.ts';
 import type { ObjectTable } from './object-table.ts';
@@ -28,7 +27,7 @@ export class SocketSnapshot {
   /** Inodes of the sockets that a process of the tree has a descriptor of. */
   get inside(): ReadonlySet<number> {
     return (this.#inside ??= new Set(
-      this.#objects.processes.flatMap((pid) => readFds(pid).flatMap(({ link }) => inodeOf(link))),
+      this.#objects.processes.flatMap((pid) => this.#objects.files.of(pid).flatMap(({ link }) => inodeOf(link))),
     ));
   }
 

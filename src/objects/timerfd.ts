@@ -82,14 +82,17 @@ export const timerFd: ObjectKind<TimerFd> & OpenFileKind = {
     const { lines, flags } = upToDate({ pid, fd: file.fd }, file.info);
     const clock = numberField(lines, 'clockid') ?? 0;
     const settime = octalField(lines, 'settime flags');
-    const remaining = timeField(lines, 'it_value');
+    const interval = timeField(lines, 'it_interval');
+    const ticks = BigInt(numberField(lines, 'ticks') ?? 0);
+    // A periodic timer that expired again since we looked shows 0, although it goes on.
+    const remaining = timeField(lines, 'it_value') || (ticks > 0n ? interval : 0n);
     const isTimeOfDay = (clock === CLOCK_REALTIME || clock === CLOCK_REALTIME_ALARM) && (settime & TFD_TIMER_ABSTIME) !== 0;
     const value = {
       clock,
-      ticks: BigInt(numberField(lines, 'ticks') ?? 0),
+      ticks,
       settime,
       remaining,
-      interval: timeField(lines, 'it_interval'),
+      interval,
       flags,
       ...(isTimeOfDay && remaining > 0n && { deadline: nowOf(CLOCK_REALTIME) + remaining }),
     };

@@ -30,6 +30,7 @@ import {
   unix_diag_req,
 } from './sock-diag.ts';
 import { cmsghdr, msghdr, sockaddr_in, sockaddr_in6, sockaddr_ll, sockaddr_nl, sockaddr_un } from './socket.ts';
+import { statx } from './stat.ts';
 import { termios, winsize } from './termios.ts';
 import { itimerspec, timespec, itimerval } from './time.ts';
 import { iovec } from './uio.ts';
@@ -76,6 +77,7 @@ export const structTables: readonly StructTable<Fields>[] = [
   netlink_diag_req,
   unix_diag_msg,
   unix_diag_req,
+  statx,
   termios,
   winsize,
   timespec,

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseFdInfo, readFdInfo } from './fdinfo.ts';
-import { major, minor, parseFdLink, readFdStat, readFds } from './fds.ts';
+import { readFdEntries } from './fd-entries.ts';
+import { major, makeDevice, minor, parseFdLink, readFdStat, readFds } from './fds.ts';
 
 test('fdinfo of a file with locks', () => {
   const text =
@@ -89,4 +90,34 @@ test('an open file of this process', (t) => {
   assert.deepEqual(parseFdLink(link), { type: 'path', path, deleted: true });
   assert.equal(readFdStat(process.pid, fd)?.nlink, 0);
   assert.equal(readFdStat(process.pid, 99_999), undefined);
+});
+
+test('all descriptors at once are what they are one by one', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'stasis-fds-'));
+  const odd = Buffer.concat([Buffer.from(`${directory}/`), Buffer.from([0xff, 0x41])]);
+  const fds = [openSync(odd, 'w'), openSync('/dev/null', 'r'), openSync(directory, 'r'), openSync('/proc/self/status', 'r')];
+  try {
+    const wanted = readFds(process.pid).filter(({ fd }) => fds.includes(fd));
+    assert.equal(wanted.length, fds.length);
+    const entries = readFdEntries(process.pid).filter(({ fd }) => fds.includes(fd));
+    for (const [index, { stat, info, ...link }] of entries.entries()) {
+      assert.deepEqual(
+        { ...link, linkBytes: link.linkBytes && Buffer.from(link.linkBytes) },
+        { linkBytes: undefined, ...wanted[index] },
+      );
+      assert.deepEqual(stat, readFdStat(process.pid, link.fd));
+      assert.deepEqual(info, readFdInfo(process.pid, link.fd));
+    }
+  } finally {
+    fds.forEach((fd) => closeSync(fd));
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a device number is put together as stat does', () => {
+  for (const path of ['/dev/null', '/dev/ptmx', '/']) {
+    const { rdev, dev } = statSync(path);
+    for (const number of [rdev, dev]) assert.equal(makeDevice(major(number), minor(number)), number);
+  }
+  assert.deepEqual([major(makeDevice(0x12345, 0x678ab)), minor(makeDevice(0x12345, 0x678ab))], [0x12345, 0x678ab]);
 });

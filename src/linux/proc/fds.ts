@@ -83,6 +83,13 @@ export function parseFdLink(link: string): FdTarget {
   return { type: 'other', link };
 }
 
+/** A dev_t as stat gives it (glibc's gnu_dev_makedev). */
+export function makeDevice(majorNumber: number, minorNumber: number): number {
+  const low = ((majorNumber & 0xfff) << 8) | (minorNumber & 0xff);
+  const high = Math.floor(majorNumber / 0x1000) * 2 ** 44;
+  return low + Math.floor(minorNumber / 0x100) * 2 ** 20 + high;
+}
+
 /** Major number of a dev_t as stat gives it (glibc's gnu_dev_major; `man 3 major`). */
 export function major(dev: number): number {
   const big = BigInt(dev);
