@@ -8,8 +8,8 @@ import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkout, Room } from './harness.ts';
 import { lacks } from './needs.ts';
-import { comm, ordinaryUser, tracerOf } from './processes.ts';
-import { type Program } from './program.ts';
+import { comm, mentioning, ordinaryUser, tracerOf } from './processes.ts';
+import { type Program, until } from './program.ts';
 
 const skip = lacks('gcc', 'libc6-dev', 'gcc-multilib', 'libc6-dev-i386');
 const m32 = ['-m32', '-D_FILE_OFFSET_BITS=64'];
@@ -90,6 +90,29 @@ suite('32-bit programs', { skip }, () => {
     room.go();
     await again.passes();
   });
+
+  for (const [root, child] of [
+    ['64', '32'],
+    ['32', '64'],
+  ] as const) {
+    test(`a tree of a ${root}-bit program and its ${child}-bit child`, async () => {
+      using room = new Room();
+      const programs = { '32': room.program('tls', m32, 'tls32'), '64': room.program('tls', [], 'tls64') };
+      const command = ['sh', '-c', '"$1" "$0" & exec "$2" "$0"', room.path('go'), programs[child], programs[root]];
+      const program = await room.start(command);
+      await program.line(/ready \d+\n(?:.*\n)*?ready \d+\n/);
+      await sleep(20);
+      for (const pid of mentioning(room.path('go'))) room.own(pid);
+      await room.checkpoint(program, room.path('image.1'));
+      await room.checkpoint(program, room.path('image'), '--kill');
+      await until('the end of both', () => mentioning(room.path('go')).length === 0);
+      const again = await room.restart(room.path('image'), program);
+      for (const pid of mentioning(room.path('go'))) room.own(pid);
+      assert.equal(mentioning(room.path('go')).length, 2);
+      room.go();
+      await again.line(/PASS\n(?:.*\n)*?PASS\n/);
+    });
+  }
 
   test('what a segment holds in a 64-bit program', async () => {
     using room = new Room();

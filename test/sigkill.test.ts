@@ -12,7 +12,7 @@ import { lacks } from './needs.ts';
 import { identify, kill, mentioning, processState, runningExecutable, tracerOf } from './processes.ts';
 import { checkSequence } from './sequence.ts';
 
-const rounds = Number(process.env['STASIS_KILL_ROUNDS'] ?? 40);
+const allRounds = Number(process.env['STASIS_KILL_ROUNDS'] ?? 40);
 
 /** Half of the rounds anywhere in the life of the command; the other half where it has the target in its hands. */
 async function moment(round: number, wholeMs: number, touched: () => boolean): Promise<void> {
@@ -38,13 +38,16 @@ async function alive(program: Program, each: number, round: number): Promise<voi
 }
 
 suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
-  for (const [name, each] of [
-    ['steps', 20_000],
-    ['spin', 100_000],
-  ] as const) {
-    test(`${rounds} checkpoints of ${name} are killed`, { timeout: 170_000 + rounds * 1000 }, async () => {
+  const m32 = { flags: ['-m32'], skip: lacks('gcc-multilib', 'libc6-dev-i386') };
+  for (const { name, each, rounds, flags, skip } of [
+    { name: 'steps', each: 20_000, rounds: allRounds, flags: [], skip: false },
+    { name: 'spin', each: 100_000, rounds: allRounds, flags: [], skip: false },
+    { name: 'steps', each: 20_000, rounds: Math.ceil(allRounds / 4), ...m32 },
+  ]) {
+    const words = [String(rounds), 'checkpoints of', name, ...flags, 'are killed'];
+    test(words.join(' '), { skip, timeout: 170_000 + rounds * 1000 }, async () => {
       using room = new Room();
-      const program = await room.start([room.program(name), room.path('go')], { stdin: 'pipe' });
+      const program = await room.start([room.program(name, flags), room.path('go')], { stdin: 'pipe' });
       const feeding = setInterval(() => feed(program), 20);
       try {
         await program.line(/^5 /m);
@@ -84,6 +87,7 @@ suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
   }
 
   for (const background of [true, false]) {
+    const rounds = allRounds;
     test(`${rounds} restarts ${background ? 'with -d ' : ''}are killed`, { timeout: 170_000 + rounds * 1000 }, async () => {
       using room = new Room();
       const program = await room.start([room.program('spin'), room.path('go')]);

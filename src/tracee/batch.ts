@@ -229,9 +229,14 @@ export class Area implements Disposable {
 
   /** One call by itself, throwing when it fails; `action` completes «Cannot …». */
   mustCall(action: string, name: SyscallName, parameters: readonly Word[]): bigint {
+    return this.#call(this.#ourCall(name, parameters), name, action);
+  }
+
+  /** Registers for a call of ours, through the instruction in the batch's code: it must be stopped at its exit. */
+  #ourCall(name: SyscallName, parameters: readonly Word[]): Registers {
     const { architecture } = this.tracee;
     const instruction = this.code + BigInt(Buffer.from(architecture.code.batch).indexOf(architecture.syscallInstruction));
-    return this.#call(architecture.syscallAt(this.registers, instruction, architecture.syscalls[name], parameters), name, action);
+    return architecture.syscallAt(this.registers, instruction, architecture.syscalls[name], parameters);
   }
 
   /** Makes one call and stops the task inside it, as an interrupt would; returns what the call then answers. */
@@ -253,8 +258,7 @@ export class Area implements Disposable {
     new DataView(bytes.buffer).setBigUint64(list, this.table, true);
     this.place(bytes);
     const pointers = this.table + BigInt(list);
-    const parameters = [this.table, pointers, pointers + 8n];
-    this.tracee.setRegisters(architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls.execve, parameters));
+    this.tracee.setRegisters(this.#ourCall('execve', [this.table, pointers, pointers + 8n]));
     this.tracee.resumeToSyscallStop();
     if (this.tracee.resumeIntoExec()) return;
     throw syscallError('execve', Number(architecture.result(this.tracee.getRegisters())), `Cannot execute ${path}`, {
@@ -265,9 +269,7 @@ export class Area implements Disposable {
 
   /** Makes the process end; it has ended when this returns. */
   exit(status: number): void {
-    const { architecture } = this.tracee;
-    const registers = architecture.syscallAt(this.registers, this.#instruction, architecture.syscalls.exit_group, [status]);
-    this.tracee.setRegisters(registers);
+    this.tracee.setRegisters(this.#ourCall('exit_group', [status]));
     this.tracee.resume(PTRACE.CONT);
     this.tracee.reap();
   }

@@ -14,6 +14,13 @@
 #include <sys/sem.h>
 #include <sys/syscall.h>
 
+/* A 32-bit program has one number for times of 32 bits and one for those of 64 (-D_TIME_BITS=64). */
+#ifdef SYS_futex_time64
+#define FUTEX (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX SYS_futex
+#endif
+
 static volatile sig_atomic_t signalled;
 static struct timespec limit, deadline;
 static int milliseconds, semaphore = -1;
@@ -53,9 +60,9 @@ static long select_limit(void) {
 static long pselect_limit(void) { return pselect(1, fd0(), NULL, NULL, &limit, &no_signal); }
 static long epoll_limit(void) { return epoll_wait(new_epoll(), &event, 1, milliseconds); }
 static long epoll_mask(void) { return epoll_pwait(new_epoll(), &event, 1, milliseconds, &no_signal); }
-static long futex_relative(void) { return syscall(SYS_futex, &word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, &limit); }
+static long futex_relative(void) { return syscall(FUTEX, &word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, &limit); }
 static long futex_absolute(void) {
-  return syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
+  return syscall(FUTEX, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 static long wait_signal(void) { return sigtimedwait(&only_usr1, NULL, &limit); }
 static long semaphore_limit(void) { return semtimedop(semaphore, &take, 1, &limit); }
@@ -70,7 +77,7 @@ static long pause_signal(void) { return pause(); }
 static long suspend_signal(void) { return sigsuspend(&no_signal); }
 static long take_signal(void) { return sigwaitinfo(&only_usr1, NULL); }
 static long semaphore_signal(void) { return semop(semaphore, &take, 1); }
-static long futex_signal(void) { return syscall(SYS_futex, &word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, NULL); }
+static long futex_signal(void) { return syscall(FUTEX, &word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, NULL); }
 
 enum { TIME, ABSOLUTE, INPUT, SIGNAL };
 static const struct mode { const char *name; long (*call)(void); int ends_by; long result; int error; } modes[] = {
