@@ -31,7 +31,7 @@ complete -c ckpt -s V -l version -d 'Print the version, then end'
 complete -c stasis -n __fish_use_subcommand -f -a restart -d 'continue a process from an image'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -F
 complete -c stasis -n '__fish_seen_subcommand_from restart' -s d -l detach -d 'Continue in the background and print the new process id'
-complete -c stasis -n '__fish_seen_subcommand_from restart' -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint, or an error; new ones are the default'
+complete -c stasis -n '__fish_seen_subcommand_from restart' -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l dry-run -d 'Only read the whole image and find out whether it could be restarted here'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l accept-changed-files -d 'Restart although files that the process had mapped or open have changed since'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l json -d 'Print one JSON document on standard output, also for an error'
@@ -42,7 +42,7 @@ complete -c stasis -n '__fish_seen_subcommand_from restart' -s h -l help -d 'Exp
 complete -c stasis -n '__fish_seen_subcommand_from restart' -s V -l version -d 'Print the version, then end'
 complete -c rstr -F
 complete -c rstr -s d -l detach -d 'Continue in the background and print the new process id'
-complete -c rstr -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint, or an error; new ones are the default'
+complete -c rstr -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)'
 complete -c rstr -l dry-run -d 'Only read the whole image and find out whether it could be restarted here'
 complete -c rstr -l accept-changed-files -d 'Restart although files that the process had mapped or open have changed since'
 complete -c rstr -l json -d 'Print one JSON document on standard output, also for an error'

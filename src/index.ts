@@ -86,7 +86,7 @@ export class RestartedProcess extends ProcessHandle {
  * const { code, signal } = await program.wait();
  */
 export async function restart(source: SourceLike, options: RestartOptions = {}): Promise<RestartedProcess> {
-  const { acceptChangedFiles = false, pids = 'new', dryRun = false, signal, onProgress } = options;
+  const { acceptChangedFiles = false, pids = 'keep', dryRun = false, signal, onProgress } = options;
   if (!pidChoices.includes(pids))
     throw new StasisError('USAGE', `Cannot restart: pids is ${pidChoices.join(' or ')}, not ${pids as string}`);
   const given = new Given();

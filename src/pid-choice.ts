@@ -1,6 +1,9 @@
 /** Which process and thread ids a restart gives. */
 
-/** `same`: the ids of the checkpoint, or an error. `new`: whatever the kernel gives; threads get theirs again where it is free. */
-export type PidChoice = 'same' | 'new';
+/**
+ * `keep`: the ids of the checkpoint as far as they are free and may be chosen, else new ones. `same`: the ids of the
+ * checkpoint, or an error. `new`: a new id for the process; its threads and descendants get theirs where they are free.
+ */
+export type PidChoice = 'keep' | 'same' | 'new';
 
-export const pidChoices: readonly PidChoice[] = ['same', 'new'];
+export const pidChoices: readonly PidChoice[] = ['keep', 'same', 'new'];

@@ -13,7 +13,7 @@ export interface RebuildOptions {
   /** Makes the root process. */
   readonly birth: Birth;
   readonly acceptChangedFiles: boolean;
-  /** Default: 'new'. */
+  /** Default: 'keep'. */
   readonly pids?: PidChoice;
   readonly surroundings: Omit<Surroundings, 'inherited'>;
   /** The root is not ours to remove (yet) when the restart fails. */

@@ -36,7 +36,7 @@ import { Tracee } from './tracee/tracee.ts';
 export interface RestartOptions {
   /** Mapped files may have changed since the checkpoint. */
   readonly acceptChangedFiles?: boolean;
-  /** The ids that processes and threads have afterwards; default: 'new'. In the foreground the program has that of this process. */
+  /** The ids that processes and threads have afterwards; default: 'keep'. In the foreground the program has that of this process. */
   readonly pids?: PidChoice;
   /** Reads and checks everything, starts nothing. */
   readonly dryRun?: boolean;
@@ -77,8 +77,9 @@ export async function restart(source: Source, options: RestartOptions & BirthOpt
   if (options.dryRun === true) return await tryOut(input, options);
   const imageOnStdin = 'fd' in source && source.fd === 0;
   const surroundings = { imageOnStdin, terminal: undefined };
-  const { acceptChangedFiles = false, pids = 'new' } = options;
-  const birth: Birth = (path, systemCalls, pid) => spawnStopped(path, systemCalls, pids === 'same' ? pid : undefined, options);
+  const { acceptChangedFiles = false, pids = 'keep' } = options;
+  const birth: Birth = (path, systemCalls, pid) =>
+    spawnStopped(path, systemCalls, pids === 'new' ? undefined : { pid, strict: pids === 'same' }, options);
   return await rebuildFrom(input, { birth, acceptChangedFiles, surroundings, pids }, options);
 }
 
@@ -191,11 +192,17 @@ async function tryOut(input: OpenSource, options: RestartOptions): Promise<Resta
   return { pid: 0, stats: { totalMs: performance.now() - started, ...counts }, notes: [] };
 }
 
-/** A new process that executes `path` and stops there. With `pid` it gets that id. */
+/** The id that a process shall have; not `strict`: if it is free and may be chosen. */
+interface WantedId {
+  readonly pid: number;
+  readonly strict: boolean;
+}
+
+/** A new process that executes `path` and stops there. */
 function spawnStopped(
   path: string,
   systemCalls: boolean,
-  wanted: number | undefined,
+  wanted: WantedId | undefined,
   { streams = [0, 1, 2], born }: BirthOptions,
 ): Tracee {
   const table = new SpawnTable(x86_64.code.spawn);
@@ -215,12 +222,14 @@ function spawnStopped(
   return tracee;
 }
 
-function startAs(table: SpawnTable, wanted: number | undefined): number {
+function startAs(table: SpawnTable, wanted: WantedId | undefined): number {
+  if (wanted === undefined) return table.start();
   try {
-    return table.start({ pid: wanted });
+    return table.start({ pid: wanted.pid });
   } catch (error) {
-    if (wanted === undefined || !(error instanceof SyscallError)) throw error;
-    throw pidRefused(wanted, -error.errno);
+    if (!(error instanceof SyscallError)) throw error;
+    if (wanted.strict) throw pidRefused(wanted.pid, -error.errno);
+    return table.start();
   }
 }
 

@@ -60,6 +60,19 @@ suite('process ids', { skip: lacks('gcc', 'libc6-dev') }, () => {
     await assert.rejects(restart(image, { pids: 'same' }), (error: StasisError) => error.code === 'RESTART_FAILED');
   });
 
+  test('by default the former one where it is free, else a new one', async () => {
+    using room = new Room();
+    const { program, image } = await begin(room);
+    const beside = await room.restart(image, program);
+    assert.notEqual(beside.pid, program.pid);
+    kill(identify(beside.pid), 'SIGKILL');
+    await end(program);
+    const again = await room.restart(image, program);
+    if (process.getuid?.() === 0) assert.equal(again.pid, program.pid);
+    room.go();
+    await again.passes();
+  });
+
   test('new ones beside the original; threads that get theirs again are the same as far as they are free', async () => {
     using room = new Room();
     const { program, tids, image } = await begin(room);
@@ -68,7 +81,7 @@ suite('process ids', { skip: lacks('gcc', 'libc6-dev') }, () => {
     kill(identify(beside.pid), 'SIGKILL');
     await until('the end of the other', () => processState(identify(beside.pid)) === undefined || !beside.alive);
     await end(program);
-    const again = await room.restart(image, program);
+    const again = await room.restart(image, program, { flags: ['--pids', 'new'] });
     assert.notEqual(again.pid, program.pid);
     const followers = (pid: number, all: string[]): string[] => all.filter((tid) => tid !== String(pid)).toSorted();
     if (process.getuid?.() === 0) {
@@ -82,7 +95,7 @@ suite('process ids', { skip: lacks('gcc', 'libc6-dev') }, () => {
     using room = new Room();
     const bad = await room.stasis(['restart', '-d', '--pids', 'other', 'x']);
     assert.equal(bad.code, 2);
-    assert.match(bad.stderr, /--pids is same or new/);
+    assert.match(bad.stderr, /--pids is keep, same, new/);
     const foreground = await room.stasis(['restart', '--pids', 'same', 'x']);
     assert.equal(foreground.code, 2);
     assert.match(foreground.stderr, /needs -d/);

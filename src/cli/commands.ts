@@ -129,7 +129,7 @@ export const commands: readonly CommandSpec[] = [
     summary: 'continue a process from an image',
     description: [
       'Reads an image and continues the process in it exactly where it was. In the foreground, which is the default, this very command becomes the process: it keeps its process id, its terminal and its place in the shell, ^C and ^Z work, and the exit status is that of the process. So a successful restart never returns.',
-      'With -d the process continues in the background under a new process id, which is printed.',
+      'With -d the process continues in the background, and its process id is printed.',
       'If the restart fails, everything that it had made is removed again. Nothing runs before everything is in place.',
     ],
     arguments: [{ ...imageArgument, summary: 'The image; standard input without FILE, or for -', optional: true }],
@@ -137,8 +137,9 @@ export const commands: readonly CommandSpec[] = [
       { name: 'detach', short: 'd', summary: 'Continue in the background and print the new process id', excludes: ['dry-run'] },
       {
         name: 'pids',
-        value: 'same|new',
-        summary: 'With -d: the process and thread ids of the checkpoint, or an error; new ones are the default',
+        value: 'keep|same|new',
+        summary:
+          'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)',
       },
       { name: 'dry-run', summary: 'Only read the whole image and find out whether it could be restarted here' },
       { name: 'accept-changed-files', summary: 'Restart although files that the process had mapped or open have changed since' },

@@ -35,14 +35,14 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
 
 /** In the foreground the program has the id of this process. */
 function pidsOption(invocation: Invocation): PidChoice {
-  const value = invocation.value('pids') ?? 'new';
+  const value = invocation.value('pids') ?? 'keep';
   const choice = pidChoices.find((each) => each === value);
-  if (choice === undefined) throw new UsageError(invocation.name, `--pids is ${pidChoices.join(' or ')}, not "${value}"`);
+  if (choice === undefined) throw new UsageError(invocation.name, `--pids is ${pidChoices.join(', ')}, not "${value}"`);
   if (choice === 'same' && !invocation.flag('detach') && !invocation.flag('dry-run')) {
     throw new UsageError(
       invocation.name,
       '--pids same needs -d: in the foreground the program takes the place of this command',
-      `Give -d, or leave --pids away`,
+      'Give -d, or leave --pids away',
     );
   }
   return choice;
