@@ -3,6 +3,8 @@ import { hostname, release, version as kernelVersion } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
 import { collectProcesses, type CollectOptions, type TaskNode } from './collect.ts';
+import { CompressedPages } from './compressed-pages.ts';
+import { makeCompressor, type Compression } from './compression.ts';
 import { cpuFacts } from './cpu-facts.ts';
 import { CannotCarryError, isNodeError, StasisError, SyscallError, type Phase } from './errors.ts';
 import { freeze, type Frozen } from './freeze.ts';
@@ -35,6 +37,8 @@ export interface Progress {
 export interface CheckpointOptions {
   /** What becomes of the target: it goes on (default), ends, or stays stopped (SIGSTOP). */
   readonly after?: 'continue' | 'kill' | 'stop';
+  /** How the memory in the image is compressed; default: not at all. PRIVILEGE where the library for it is missing. */
+  readonly compress?: Compression;
   /** Everything but the writing: tells whether the target can be carried. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -114,12 +118,13 @@ async function freezeAndWrite(
   const started = performance.now();
   options.signal?.throwIfAborted();
   options.onProgress?.({ phase: 'prepare' });
+  makeCompressor(options.compress ?? 'none'); // what is missing shows before anything is stopped
   assertCheckpointable(pid);
   const systemCalls = isSupervised(pid, readStatus(pid));
   const dryRun = options.dryRun === true || sink === undefined;
   using output = dryRun ? undefined : openSink(sink, { linkFile, durable: options.after === 'kill' });
   const id = dryRun ? 0 : nextCheckpointId();
-  const head = makeHead(pid, id);
+  const head = makeHead(pid, id, options.compress);
 
   options.onProgress?.({ phase: 'freeze' });
   using frozen = freeze(pid, { descendants: true });
@@ -190,7 +195,7 @@ function assertCheckpointable(pid: number): void {
 }
 
 /** The architecture is that of the root, once it has been stopped. */
-function makeHead(pid: number, id: number): Omit<Head, 'architecture'> {
+function makeHead(pid: number, id: number, compression: Compression = 'none'): Omit<Head, 'architecture'> {
   return {
     revision: currentRevision,
     pageSize,
@@ -201,6 +206,7 @@ function makeHead(pid: number, id: number): Omit<Head, 'architecture'> {
     host: hostname(),
     stasis: version,
     id,
+    ...(compression !== 'none' && { compression }),
   };
 }
 
@@ -225,12 +231,15 @@ const turnEvery = 20; // milliseconds
 
 async function writeImage(sink: PacedSink, head: Head, tasks: readonly TaskNode[], options: CheckpointOptions): Promise<Written> {
   using buffers = new PageBuffers();
+  const compressor = makeCompressor(options.compress ?? 'none');
+  using compressed = compressor === undefined ? undefined : new CompressedPages(compressor);
   const writer = new ImageWriter(sink, head);
   const progress = { pages: 0, bytes: 0 };
   const total = storedBytes(tasks);
   let last = performance.now();
   try {
-    for (const _ of writeTasks(writer, tasks, buffers, progress)) {
+    for (const waiting of writeTasks(writer, tasks, { buffers, compressed }, progress)) {
+      if (waiting !== undefined) await waiting;
       await sink.settled();
       if (performance.now() - last < turnEvery) continue;
       options.onProgress?.({ phase: 'memory', bytes: progress.bytes, total });

@@ -1,6 +1,7 @@
 /** Writes the records of collected tasks, with their pages where they belong. */
 import { crc32 } from 'node:zlib';
 import type { TaskNode } from './collect.ts';
+import type { CompressedPages } from './compressed-pages.ts';
 import type { ImageWriter } from './image/writer.ts';
 import { maxRanges, rangesOf, readTraced } from './linux/process-memory.ts';
 import { pageSize, type PageRuns } from './linux/pagemap.ts';
@@ -19,7 +20,12 @@ export interface OutputProgress {
 interface PageInput {
   readonly pid: number;
   readonly buffers: PageBuffers;
+  /** Absent: nothing is compressed. */
+  readonly compressed?: CompressedPages | undefined;
 }
+
+/** What is to be awaited before the next step, besides the sink. */
+export type Waiting = Promise<unknown> | undefined;
 
 /**
  * Writes the records. Yields before each record of pages: there the record before it must have left its buffer, and the
@@ -28,13 +34,13 @@ interface PageInput {
 export function* writeTasks(
   writer: ImageWriter,
   tasks: readonly TaskNode[],
-  buffers: PageBuffers,
+  through: Omit<PageInput, 'pid'>,
   progress: OutputProgress,
-): Generator<void> {
-  for (const task of tasks) yield* writeTree(writer, task, { pid: task.pid, buffers }, progress);
+): Generator<Waiting> {
+  for (const task of tasks) yield* writeTree(writer, task, { pid: task.pid, ...through }, progress);
 }
 
-function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInput, progress: OutputProgress): Generator<void> {
+function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInput, progress: OutputProgress): Generator<Waiting> {
   if (root.children === undefined) {
     writer.write(root.record, root.value, root.objref);
     return;
@@ -49,25 +55,31 @@ function* writePages(
   writer: ImageWriter,
   { record, readPages }: ImageNode,
   runs: PageRuns,
-  { pid, buffers }: PageInput,
+  { pid, buffers, compressed }: PageInput,
   progress: OutputProgress,
-): Generator<void> {
+): Generator<Waiting> {
   const dropZeros = record === vmaAnonymous.record || record === sharedMemory.record || record === sharedSegment.record; // elsewhere a zero page hides what the file has
   const read = readPages ?? ((chunk, into) => readTraced(pid, into, rangesOf(chunk)));
   for (const chunk of chunks(runs)) {
-    const buffer = buffers.next;
+    const buffer = (compressed ?? buffers).next;
     read(chunk, buffer);
     const stored = dropZeros ? withoutZeroPages(buffer.bytes, chunk) : chunk;
     if (stored.length === 0) continue;
     const count = stored.reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0);
+    progress.pages += count;
+    if (compressed !== undefined) {
+      compressed.add(stored, count);
+      progress.bytes += yield* compressed.settle(writer);
+      continue;
+    }
     const data = buffer.bytes.subarray(0, count * pageSize);
     const sum = crc32(data);
-    yield;
+    yield undefined;
     writer.data(pages.record, { runs: stored }, data, sum);
     buffers.advance();
-    progress.pages += count;
     progress.bytes += count * pageSize;
   }
+  if (compressed !== undefined) progress.bytes += yield* compressed.settle(writer, 0);
 }
 
 /** Cuts runs into pieces of at most one record each. */

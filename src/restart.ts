@@ -9,6 +9,7 @@ import { is } from './image/events.ts';
 import { headKind, type Head } from './image/head.ts';
 import { pageSize } from './linux/pagemap.ts';
 import { readEvents } from './image/read-events.ts';
+import { codecNames, codecOf } from './linux/codecs.ts';
 import { ImageReader } from './image/reader.ts';
 import { architectures } from './arch/recognise.ts';
 import { x86_64 } from './arch/x86_64.ts';
@@ -20,7 +21,7 @@ import { detachStreams } from './messages.ts';
 import { environment, SpawnTable, type Streams } from './linux/spawn.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 import { undoNode } from './run.ts';
-import { pages, type PageBuffers } from './objects/pages.ts';
+import { bytesOf, pages, type PageBuffers } from './objects/pages.ts';
 import { kindOf, kinds } from './objects/registry.ts';
 import { executable, task } from './objects/task.ts';
 import { file } from './objects/file.ts';
@@ -147,8 +148,9 @@ async function* eventsOf(
   for (const event of readEvents(reader, input)) {
     if (is(event, headKind)) assertForThisMachine(event.value, event.offset);
     if (event.type === 'leaf' && is(event, pages.record)) {
-      counts.bytes += event.dataLength;
-      counts.pages += event.dataLength / pageSize;
+      const bytes = bytesOf(event.value);
+      counts.bytes += bytes;
+      counts.pages += bytes / pageSize;
     }
     if (performance.now() - last > turnEvery) {
       options.onProgress?.({ phase: 'memory', bytes: counts.bytes });
@@ -175,6 +177,16 @@ function assertForThisMachine(head: Head, offset: number): void {
       'head.pageSize',
     );
   }
+  const name = head.compression?.split(':')[0];
+  if (name === undefined) return;
+  const known = codecNames.find((candidate) => candidate === name);
+  if (known === undefined)
+    throw new ImageError(
+      `Cannot restart here: the image is compressed with ${name}, which this version does not know`,
+      offset,
+      'head.compression',
+    );
+  codecOf(known, `Cannot restart: the image is compressed with ${name}`);
 }
 
 /** A dry run: the whole image, and the files that it needs. */

@@ -20,6 +20,8 @@ export const needs = {
   tmux: '/usr/bin/tmux',
   'util-linux': '/usr/bin/setpriv',
   bsdutils: '/usr/bin/script',
+  'liblz4-1': '/usr/lib/x86_64-linux-gnu/liblz4.so.1',
+  libzstd1: '/usr/lib/x86_64-linux-gnu/libzstd.so.1',
 } as const;
 
 export type Need = keyof typeof needs;

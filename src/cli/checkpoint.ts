@@ -1,5 +1,6 @@
 /** `stasis checkpoint`, or `ckpt`. */
 import type { CheckpointOptions } from '../checkpoint.ts';
+import type { Compression } from '../compression.ts';
 import type { Sink } from '../sink.ts';
 import { processId } from './images.ts';
 import { isTerminal, print, printJSON, say } from './output.ts';
@@ -15,7 +16,13 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
   const sink = dryRun ? undefined : imageSink(invocation);
   using progress = openProgress(!json && !quiet);
   const { checkpoint } = await import('../checkpoint.ts');
-  const result = await checkpoint(pid, sink, { after: after(invocation), dryRun, signal, onProgress: progress.update });
+  const result = await checkpoint(pid, sink, {
+    after: after(invocation),
+    compress: await compression(invocation),
+    dryRun,
+    signal,
+    onProgress: progress.update,
+  });
   progress[Symbol.dispose]();
   if (json) {
     printJSON({ ok: true, dryRun, ...result });
@@ -39,6 +46,14 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
 function after(invocation: Invocation): NonNullable<CheckpointOptions['after']> {
   if (invocation.flag('kill')) return 'kill';
   return invocation.flag('leave-stopped') ? 'stop' : 'continue';
+}
+
+async function compression(invocation: Invocation): Promise<Compression> {
+  const word = invocation.value('compress') ?? 'none';
+  if (word === 'none') return word;
+  const { compressionWords, parseCompression } = await import('../compression.ts');
+  if (parseCompression(word) !== undefined) return word as Compression;
+  throw new UsageError(invocation.name, `There is no --compress=${word}`, `Known are ${compressionWords}`);
 }
 
 /** Standard output carries either the image or the document, and no terminal wants an image. */

@@ -96,6 +96,11 @@ export const commands: readonly CommandSpec[] = [
       { name: 'leave-stopped', summary: 'Leave the process stopped, as by SIGSTOP', excludes: ['leave-running'] },
       { name: 'leave-running', summary: 'Let the process run on (the default)' },
       {
+        name: 'compress',
+        value: 'HOW',
+        summary: 'Compress the memory in the image: none (the default), lz4, zstd or zstd:LEVEL with a level of 1 to 19',
+      },
+      {
         name: 'dry-run',
         summary: 'Only find out whether a checkpoint would succeed; write nothing',
         excludes: ['output', 'kill', 'leave-stopped'],

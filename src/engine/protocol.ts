@@ -1,4 +1,5 @@
 /** What the caller and its engine say to each other: plain data over the channel of node:child_process. */
+import type { Compression } from '../compression.ts';
 import type { CheckpointResult, Progress } from '../checkpoint.ts';
 import type { ErrorJSON } from '../errors.ts';
 import type { Diagnosis } from '../doctor.ts';
@@ -25,6 +26,7 @@ export type Work = Working &
         readonly pid: number;
         readonly sink: Place | undefined;
         readonly after: 'continue' | 'kill' | 'stop';
+        readonly compress: Compression;
         readonly dryRun: boolean;
       }
     | {

@@ -20,6 +20,8 @@ export interface Head {
   readonly stasis: string;
   /** what checkpoint() returned: positive, counts up on a host */
   readonly id: number;
+  /** codec of the page data, with its level: lz4, zstd:3; absent when nothing is compressed */
+  readonly compression?: string | undefined;
 }
 
 /** The range of Date. Source: ECMA-262, time values. */
@@ -42,6 +44,7 @@ export const headKind: RecordKind<Head> = defineKind<Head>({
     host: s.text(256),
     stasis: s.text(64),
     id: s.uint(),
+    compression: s.optional(s.text(64)),
   }),
 });
 

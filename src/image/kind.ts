@@ -22,6 +22,8 @@ export interface RecordKind<T = unknown> {
   readonly parents: readonly string[];
   /** The rest of its line in `inspect`, when its fields alone do not read well. */
   title?(value: T): string;
+  /** Bytes of memory that its data stands for, where that can be compressed. */
+  memory?(value: T): number;
 }
 
 export interface KindDefinition<T> {
@@ -33,6 +35,7 @@ export interface KindDefinition<T> {
   readonly ignorable?: boolean;
   readonly parents: readonly string[];
   title?(value: T): string;
+  memory?(value: T): number;
 }
 
 export function defineKind<T>(definition: KindDefinition<T>): RecordKind<T> {

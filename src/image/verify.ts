@@ -10,7 +10,7 @@ export interface ImageSummary extends ImageTotals {
   readonly head: Head;
   /** bytes of data in all records */
   readonly dataBytes: number;
-  /** data in pages of the head's size */
+  /** memory in pages of the head's size */
   readonly pages: number;
   /** how many records of each kind, by its name */
   readonly kinds: Readonly<Record<string, number>>;
@@ -25,11 +25,13 @@ export class Verifier {
   #head: Head | undefined;
   #totals: ImageTotals | undefined;
   #dataBytes = 0;
+  #memoryBytes = 0;
 
   add(event: ImageEvent): void {
     if (event.type === 'close') return;
     this.#kinds.set(event.kind.name, (this.#kinds.get(event.kind.name) ?? 0) + 1);
     this.#dataBytes += event.dataLength;
+    this.#memoryBytes += event.kind.memory?.(event.value) ?? event.dataLength;
     if (is(event, headKind)) this.#head = event.value;
     if (is(event, tailKind)) {
       this.#totals = { records: event.value.records + 1, bytes: event.end, digest: hexDigits(event.value.digest) };
@@ -39,7 +41,7 @@ export class Verifier {
   /** After the last event. */
   summary(): ImageSummary {
     if (this.#head === undefined || this.#totals === undefined) throw new ImageError('The image was not read to its end', 0);
-    const pages = Math.ceil(this.#dataBytes / this.#head.pageSize);
+    const pages = Math.ceil(this.#memoryBytes / this.#head.pageSize);
     return { ...this.#totals, head: this.#head, dataBytes: this.#dataBytes, pages, kinds: Object.fromEntries(this.#kinds) };
   }
 }

@@ -80,6 +80,19 @@ export function syscallInPool(name: SyscallName, a: Word, b: Word, c: Word, done
   call.async(numbers[name], a, b, c, 0, 0, 0, (error, result) => done(error === null ? Number(result) : -1));
 }
 
+/** A function of a system library. Bytes are passed as they are; with `async` they must lie outside of the JavaScript heap. */
+export type NativeFunction = ((...words: readonly unknown[]) => number | bigint) & { async(...words: readonly unknown[]): void };
+
+/** undefined when the system does not have the library. */
+export function loadFunction(file: string, prototype: string): NativeFunction | undefined {
+  const { koffi } = library ?? load();
+  try {
+    return koffi.load(file).func(prototype) as NativeFunction;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The error for a negative result of {@link syscall}. */
 export function syscallError(
   name: string,

@@ -3,6 +3,7 @@
  * changes. Each answers as the system call does: a result, or minus the errno.
  */
 import { closeSync, openSync } from 'node:fs';
+import { findCodec } from './codecs.ts';
 import { LocalMemory, syscall, type Word } from './ffi.ts';
 
 const scratchSize = 4096;
@@ -33,6 +34,8 @@ export type ProbeName =
   | 'pagemapScan'
   | 'kcmp'
   | 'userfaultfd'
+  | 'lz4'
+  | 'zstd'
   | 'memoryMap';
 
 export const probes: Readonly<Record<ProbeName, () => number>> = {
@@ -86,6 +89,10 @@ export const probes: Readonly<Record<ProbeName, () => number>> = {
     const O_CLOEXEC = 0o2000000;
     return closed(syscall('userfaultfd', O_CLOEXEC | UFFD_USER_MODE_ONLY));
   },
+
+  /** ENOENT: the library is not there. */
+  lz4: (): number => (findCodec('lz4') === undefined ? -2 : 0),
+  zstd: (): number => (findCodec('zstd') === undefined ? -2 : 0),
 
   /** man 2 PR_SET_MM: the size of struct prctl_mm_map, if the kernel was built with CONFIG_CHECKPOINT_RESTORE. */
   memoryMap: (): number => {

@@ -4,7 +4,8 @@ import { s } from '../image/schema.ts';
 import { StasisError } from '../errors.ts';
 import { LocalMemory } from '../linux/ffi.ts';
 import { rangesOf, type Range } from '../linux/process-memory.ts';
-import type { Span } from '../linux/pagemap.ts';
+import { codecNames, codecOf, type CodecName } from '../linux/codecs.ts';
+import { pageSize, type Span } from '../linux/pagemap.ts';
 import type { ObjectKind } from './object.ts';
 
 /** Pages per record, as many as a record may hold: each costs a switch between threads. */
@@ -13,6 +14,8 @@ export const pagesPerRecord = 1024;
 export interface Pages {
   /** First page number, page count, first page number, …; a page number is an address divided by the page size. */
   readonly runs: readonly number[];
+  /** How the data is compressed; absent: not at all. */
+  readonly codec?: CodecName | undefined;
 }
 
 const record: RecordKind<Pages> = defineKind<Pages>({
@@ -20,11 +23,12 @@ const record: RecordKind<Pages> = defineKind<Pages>({
   name: 'pages',
   data: true,
   parents: ['vma-anonymous', 'vma-private-file', 'vma-shared-memory', 'shared-memory', 'shared-segment'],
-  schema: s.record({ runs: s.array(s.uint(), 2 * pagesPerRecord) }),
+  schema: s.record({ runs: s.array(s.uint(), 2 * pagesPerRecord), codec: s.optional(s.oneOf(...codecNames)) }),
+  memory: (value) => bytesOf(value),
 });
 
 /** The most that a data record may hold. Source: docs/format.md. */
-const maxData = 4 << 20;
+export const maxData: number = 4 << 20;
 
 /**
  * Where the bytes of records are gathered, or arrive: memory whose address the kernel can be told. Two pieces, so that one
@@ -61,11 +65,26 @@ export const pages: ObjectKind<Pages> = {
     const ranges = rangesOf(value.runs);
     assertWithin(ranges, vma.spans);
     const total = ranges.reduce((sum, { length }) => sum + length, 0);
-    if (total !== data.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${data.length}`);
-    if (vma.store === undefined) rebuild.arrive(ranges, data);
-    else vma.store(ranges, data);
+    const content = value.codec === undefined ? data : unpack(value.codec, data, total);
+    if (total !== content.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${content.length}`);
+    if (vma.store === undefined) rebuild.arrive(ranges, content);
+    else vma.store(ranges, content);
   },
 };
+
+/** The content of a compressed record, in memory that the next one uses again. */
+export function unpack(name: CodecName, data: Uint8Array, total: number): Uint8Array {
+  if (total > maxData) throw new StasisError('IMAGE', `A record holds ${total} bytes of pages, at most ${maxData} are allowed`);
+  const codec = codecOf(name, `Cannot read memory compressed with ${name}`);
+  const content = LocalMemory.scratch('unpack', maxData).bytes.subarray(0, total);
+  if (!codec.decompress(data, content)) throw new StasisError('IMAGE', `Memory compressed with ${name} cannot be unpacked`);
+  return content;
+}
+
+/** Bytes of memory in a record. */
+export function bytesOf({ runs }: Pages): number {
+  return runs.reduce((sum, count, index) => (index % 2 === 1 ? sum + count : sum), 0) * pageSize;
+}
 
 /** Runs and spans rise, so one pass over both is enough; a run that does not rise is outside too. */
 function assertWithin(ranges: readonly Range[], spans: readonly Span[]): void {
