@@ -115,7 +115,7 @@ export async function rebuildFrom(
     return {
       pid: rebuild.rootPid,
       stats: { totalMs: performance.now() - started, ...counts },
-      notes: rebuild.notes,
+      notes: [...new Set(rebuild.notes)], // threads say the same
       systemCalls,
     };
   } catch (error) {

@@ -45,20 +45,22 @@ export function collectCapabilities({ status, injector }: ThreadCollection): Cap
   return setsOf(status, Number(injector.mustCall('prctl', [PR_GET_SECUREBITS, 0, 0, 0, 0])));
 }
 
+/** Those of the task under restart. */
+export function capabilitiesNow(status: Status): CapabilitySets {
+  return setsOf(status, syscall('prctl', PR_GET_SECUREBITS) & ~SECBIT_KEEP_CAPS); // those of this process, which an execve hands on
+}
+
 /**
  * Adds the calls that give the task `wanted`, as far as it has the like: it never gets what the restart lacks, nor keeps
  * what the program lacked. `changeIds` stands between, where it loses nothing by it.
  */
 export function restoreCapabilities(
   wanted: CapabilitySets,
-  status: Status,
+  now: CapabilitySets,
   rebuild: Rebuild,
   changeIds: (() => void) | undefined,
 ): void {
-  const now = setsOf(status, syscall('prctl', PR_GET_SECUREBITS) & ~SECBIT_KEEP_CAPS); // those of this process, which an execve hands on
-  const names = ['inheritable', 'permitted', 'effective', 'bounding', 'ambient', 'secureBits'] as const;
-  if (changeIds === undefined && names.every((name) => wanted[name] === now[name])) return;
-  const mayDrop = (now.effective & CAP_SETPCAP) !== 0n;
+  const mayDrop = (now.permitted & CAP_SETPCAP) !== 0n;
   const permitted = wanted.permitted & now.permitted;
   const inheritable = wanted.inheritable & (now.inheritable | now.permitted);
   const excess = now.bounding & ~wanted.bounding;
@@ -66,23 +68,23 @@ export function restoreCapabilities(
     rebuild.room(1);
     rebuild.batch.add(action, 'prctl', parameters);
   };
-  setCapabilities(rebuild, now.effective, now.permitted, inheritable);
+  const everything = (): void => setCapabilities(rebuild, now.permitted, now.permitted, inheritable);
+  everything();
   if (mayDrop) for (const bit of bitsOf(excess)) prctl('reduce the capability bounding set', PR_CAPBSET_DROP, bit);
   if (changeIds !== undefined) {
     prctl('keep capabilities', PR_SET_KEEPCAPS, 1);
     changeIds();
-    setCapabilities(rebuild, now.permitted, now.permitted, inheritable);
+    everything();
   }
   prctl('clear the ambient capabilities', PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   for (const bit of bitsOf(wanted.ambient & permitted & inheritable))
     prctl('raise an ambient capability', PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit);
-  const secureBits = wanted.secureBits & ~SECBIT_KEEP_CAPS;
-  if (secureBits !== now.secureBits && mayDrop) prctl('set the secure bits', PR_SET_SECUREBITS, secureBits);
-  prctl('keep capabilities or not', PR_SET_KEEPCAPS, wanted.secureBits === secureBits ? 0 : 1);
+  if (mayDrop) prctl('set the secure bits', PR_SET_SECUREBITS, wanted.secureBits);
+  else prctl('keep capabilities or not', PR_SET_KEEPCAPS, (wanted.secureBits & SECBIT_KEEP_CAPS) === 0 ? 0 : 1);
   setCapabilities(rebuild, wanted.effective & permitted, permitted, inheritable);
   if ((wanted.permitted & ~now.permitted) !== 0n)
     rebuild.notes.push('The program had capabilities that its restart lacks; it goes on without them.');
-  if (!mayDrop && (excess !== 0n || secureBits !== now.secureBits)) {
+  if (!mayDrop && (excess !== 0n || (wanted.secureBits & ~SECBIT_KEEP_CAPS) !== now.secureBits)) {
     rebuild.notes.push(
       'The capability bounding set and the secure bits stay those of the restart: setting them needs CAP_SETPCAP.',
     );

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readlinkSync } from 'node:fs';
 import { test } from 'node:test';
+import { mapsAll, parseIdMap } from './id-maps.ts';
 import { parseLimits, readLimits, unlimited } from './limits.ts';
 import { parseNamespaceLink, parsePathLink, readCwd, readExe, readNamespaces, readRoot } from './links.ts';
 import { parseAuxv, parseCmdline, parseEnviron, readAuxv, readCmdline, readEnviron } from './memory-texts.ts';
@@ -135,4 +136,10 @@ test('single values', () => {
   assert.ok(readOomScoreAdj(self) >= -1000);
   assert.equal(typeof readCoredumpFilter(self), 'number');
   assert.ok(readComm(self).length > 0);
+});
+
+test('id maps', () => {
+  const text = '         0       1000          1\n      1000     100000      65536\n';
+  assert.deepEqual(parseIdMap(text), [{ inside: 0, length: 1 }, { inside: 1000, length: 65536 }]); // prettier-ignore
+  assert.equal(mapsAll(self, 'uid_map', [process.getuid?.() ?? 0]), true);
 });
