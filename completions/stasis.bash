@@ -28,10 +28,11 @@ _stasis() {
     checkpoint)
       case $previous in
         -o | --output) _stasis_complete file "$current" ; return ;;
+        --freeze) _stasis_complete undefined "$current" ; return ;;
         --compress) _stasis_complete undefined "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-o --output --kill --leave-stopped --leave-running --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-o --output --freeze --kill --leave-stopped --leave-running --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete pid "$current"
       fi

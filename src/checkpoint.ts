@@ -2,19 +2,20 @@
 import { hostname, release, version as kernelVersion } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
+import { capture } from './capture.ts';
 import { collectProcesses, type CollectOptions, type TaskNode } from './collect.ts';
 import { CompressedPages } from './compressed-pages.ts';
 import { makeCompressor, type Compression } from './compression.ts';
 import { cpuFacts } from './cpu-facts.ts';
 import { CannotCarryError, isNodeError, StasisError, SyscallError, type Phase } from './errors.ts';
-import { freeze, type Frozen } from './freeze.ts';
+import { planFreeze, type FreezeMode } from './freeze-plan.ts';
+import type { Frozen } from './freeze.ts';
 import { HeldImage, holdLimit } from './held-image.ts';
 import { writeTasks } from './image-output.ts';
 import { currentRevision } from './image/framing.ts';
 import type { Head } from './image/head.ts';
 import { ImageWriter } from './image/writer.ts';
 import { linkFile } from './linux/link-file.ts';
-import { syscall } from './linux/ffi.ts';
 import { pageSize } from './linux/pagemap.ts';
 import { readCmdline } from './linux/proc/memory-texts.ts';
 import { readStatus } from './linux/proc/status.ts';
@@ -39,6 +40,8 @@ export interface CheckpointOptions {
   readonly after?: 'continue' | 'kill' | 'stop';
   /** How the memory in the image is compressed; default: not at all. PRIVILEGE where the library for it is missing. */
   readonly compress?: Compression;
+  /** How the memory is written: see {@link FreezeMode}. `auto` (default) takes what stops the target for the shortest time. */
+  readonly freeze?: FreezeMode | 'auto';
   /** Everything but the writing: tells whether the target can be carried. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -63,6 +66,9 @@ export interface Stats {
   readonly bytes: number;
   readonly pages: number;
   readonly records: number;
+  /** The way in which the memory was written, and why. */
+  readonly freezeMode: FreezeMode;
+  readonly freezeReason: string;
 }
 
 export interface CheckpointResult {
@@ -127,31 +133,32 @@ async function freezeAndWrite(
   const head = makeHead(pid, id, options.compress);
 
   options.onProgress?.({ phase: 'freeze' });
-  using frozen = freeze(pid, { descendants: true });
-  const tasks = collectProcesses(frozen, { systemCalls });
-  const collected = performance.now();
-  const clock = { started, frozen: frozen.since, collected };
-  if (output === undefined) {
-    frozen[Symbol.dispose]();
-    return result(id, pid, tasks, { records: 0, bytes: 0, digest: '' }, 0, clock, performance.now());
-  }
-  const held = storedBytes(tasks) <= holdLimit ? new HeldImage() : undefined;
-  const written = await writeImage(held ?? paced(output), { ...head, ...architecture(frozen) }, tasks, options);
+  const plan = planFreeze(pid, dryRun ? 'stop' : (options.freeze ?? 'auto'), options.after ?? 'continue');
+  using captured = capture(pid, plan, { systemCalls });
+  const { tasks } = captured;
+  const clock = { started, frozen: captured.since, collected: captured.collected };
+  const report = (totals: Written['totals'], pages: number, memory: number, resumed: number): CheckpointResult =>
+    result({ id, pid, tasks, how: captured }, totals, pages, { ...clock, memory }, resumed);
+  if (output === undefined) return report({ records: 0, bytes: 0, digest: '' }, 0, captured.collected, captured.release());
+  const held = captured.released ? undefined : holdIfSmall(tasks);
+  const written = await writeImage(held ?? paced(output), { ...head, ...architecture(captured) }, tasks, options);
   const memory = performance.now();
   if (options.after === 'kill' || options.after === 'stop') {
     if (held !== undefined) output.write(held.parts);
     await options.delivered?.();
     output.commit(); // only a whole image allows the target to end
-    signalAll(frozen, options.after === 'kill' ? SIGKILL : SIGSTOP);
-    frozen[Symbol.dispose]();
-    const resumed = performance.now();
-    return { ...result(id, pid, tasks, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
+    captured.signal(options.after === 'kill' ? SIGKILL : SIGSTOP);
+    const resumed = captured.release();
+    return { ...report(written.totals, written.pages, memory, resumed), ...pathOf(output) };
   }
-  frozen[Symbol.dispose]();
-  const resumed = performance.now();
+  const resumed = captured.release();
   if (held !== undefined) output.write(held.parts);
   output.commit();
-  return { ...result(id, pid, tasks, written.totals, written.pages, { ...clock, memory }, resumed), ...pathOf(output) };
+  return { ...report(written.totals, written.pages, memory, resumed), ...pathOf(output) };
+}
+
+function holdIfSmall(tasks: readonly TaskNode[]): HeldImage | undefined {
+  return storedBytes(tasks) <= holdLimit ? new HeldImage() : undefined;
 }
 
 /** For the system call: the task is frozen already, and is released by the caller with the answer. */
@@ -163,15 +170,9 @@ export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Pr
   const collected = performance.now();
   const written = await writeImage(paced(output), { ...head, ...architecture(frozen) }, tasks, {});
   const memory = performance.now();
-  return result(
-    id,
-    pid,
-    tasks,
-    written.totals,
-    written.pages,
-    { started: frozen.since, frozen: frozen.since, collected, memory },
-    memory,
-  );
+  const clock = { started: frozen.since, frozen: frozen.since, collected, memory };
+  const how = { mode: 'stop', reason: 'the caller waits' } as const;
+  return result({ id, pid, tasks, how }, written.totals, written.pages, clock, memory);
 }
 
 function assertCheckpointable(pid: number): void {
@@ -210,7 +211,7 @@ function makeHead(pid: number, id: number, compression: Compression = 'none'): O
   };
 }
 
-function architecture({ root }: Frozen): Pick<Head, 'architecture'> {
+function architecture({ root }: Pick<Frozen, 'root'>): Pick<Head, 'architecture'> {
   return { architecture: root.leader.tracee.architecture.name };
 }
 
@@ -221,11 +222,6 @@ interface Written {
 
 const SIGKILL = 9;
 const SIGSTOP = 19;
-
-/** They are our tracees: their pids cannot have become those of others. */
-function signalAll({ processes }: Frozen, signal: number): void {
-  for (const { pid } of processes) syscall('kill', pid, signal);
-}
 
 const turnEvery = 20; // milliseconds
 
@@ -276,20 +272,25 @@ interface Clock {
   readonly started: number;
   readonly frozen: number;
   readonly collected: number;
-  readonly memory?: number;
+  readonly memory: number;
+}
+
+interface Subject {
+  readonly id: number;
+  readonly pid: number;
+  readonly tasks: readonly ImageNode[];
+  readonly how: { readonly mode: FreezeMode; readonly reason: string };
 }
 
 function result(
-  id: number,
-  pid: number,
-  tasks: readonly ImageNode[],
+  { id, pid, tasks, how }: Subject,
   totals: Written['totals'],
   pages: number,
   clock: Clock,
   resumed: number,
 ): CheckpointResult {
   const now = performance.now();
-  const memory = clock.memory ?? clock.collected;
+  const { memory } = clock;
   const carried = new Set<string>();
   const visit = (entry: ImageNode): void => {
     carried.add(entry.record.name);
@@ -311,6 +312,8 @@ function result(
       bytes: totals.bytes,
       pages,
       records: totals.records,
+      freezeMode: how.mode,
+      freezeReason: how.reason,
     },
   };
 }

@@ -43,11 +43,17 @@ export interface CollectOptions {
   readonly systemCalls: boolean;
   /** The thread that waits in the system call, and what that answers in the restarted program. */
   readonly answer?: { readonly tid: number; readonly value: number } | undefined;
+  /** The pages of the mappings are looked for later, by who asks for it: until then the mappings seem to have none. */
+  readonly pagesLater?: boolean | undefined;
+  /** Called once per process, when everything else is known of it and its leader is still driven. */
+  readonly driven?: ((process: FrozenProcess, injector: Injector) => void) | undefined;
 }
 
 /** A record of the top level, and the process whose pages are in it. */
 export interface TaskNode extends ImageNode {
   readonly pid: number;
+  /** Pages of its private mappings that are stored with its parent. */
+  readonly inherited?: PageRuns | undefined;
 }
 
 /** The records of all processes, each with everything inside. Throws CannotCarryError with all blockers. They are as before. */
@@ -132,7 +138,7 @@ function collectProcess(
   };
   const children = [
     ...executableNodes(collection, inheritance !== undefined),
-    node(mm.record, collectMm(collection, hole, inheritance), { children: mappingNodes(collection, inheritance) }),
+    node(mm.record, collectMm(collection, hole, inheritance), { children: mappingNodes(collection, inheritance, options) }),
     node(signals.record, collectSignals(collection)),
     node(fs.record, collectFs(collection)),
     node(limits.record, collectLimits(collection)),
@@ -148,12 +154,13 @@ function collectProcess(
   const { sleep } = leader.settled;
   if (sleep !== undefined)
     injector.writeNote(encodeNote(sleep, leader.settled.registers, tracee.architecture, process.hrtime.bigint()));
+  options.driven?.(frozen, injector);
   injector[Symbol.dispose](); // the room of the vdso holds the healing code of one thread at a time
   for (const follower of followers) {
     using own = injectorFor(follower);
     children.push(threadNode(follower, own, collection, filters, options));
   }
-  return { ...node(task.record, value, { children }), pid };
+  return { ...node(task.record, value, { children }), pid, inherited: inheritance?.inherited };
 }
 
 function threadNode(
@@ -197,13 +204,15 @@ function executableNodes({ pid, objects, blockers }: Collection, inherited: bool
   return [...before, node(executable.record, { file: objref, ...(inherited && { inherited }) })];
 }
 
-function mappingNodes(collection: Collection, inheritance: Inheritance | undefined): ImageNode[] {
+function mappingNodes(
+  collection: Collection,
+  inheritance: Inheritance | undefined,
+  { pagesLater = false }: CollectOptions,
+): ImageNode[] {
   const { pid, vmas, blockers } = collection;
   const mappings = vmas.filter((vma) => !isTimeMapping(vma) && vma.path !== '[vsyscall]');
-  const own = ownPages(
-    pid,
-    mappings.filter((vma) => !vma.shared),
-  );
+  const withPages = mappings.filter((vma) => !vma.shared);
+  const own = pagesLater ? [] : ownPages(pid, withPages);
   const runs = inheritance === undefined ? own : difference(own, inheritance.inherited);
   const guards = guardPages(pid, mappings);
   const nodes: ImageNode[] = [];

@@ -83,7 +83,7 @@ function* writePages(
 }
 
 /** Cuts runs into pieces of at most one record each. */
-function* chunks(runs: PageRuns): Generator<PageRuns> {
+export function* chunks(runs: PageRuns): Generator<PageRuns> {
   let chunk: PageRuns = [];
   let room = pagesPerRecord;
   for (let index = 0; index < runs.length; index += 2) {

@@ -21,6 +21,7 @@ import type { StandardStreams } from './standard-streams.ts';
 export type { Compression } from './compression.ts';
 export type { CheckpointOptions, CheckpointResult, Progress, Stats } from './checkpoint.ts';
 export type { Check, Diagnosis } from './doctor.ts';
+export type { FreezeMode } from './freeze-plan.ts';
 export type { SinkLike, SourceLike } from './engine/places.ts';
 export { CannotCarryError, ImageError, StasisError, SyscallError } from './errors.ts';
 export type { Blocker, ErrorCode, ErrorJSON, Phase } from './errors.ts';
@@ -42,13 +43,13 @@ export type { StandardStreams, StreamChoice } from './standard-streams.ts';
  * const { bytes, stats } = await checkpoint(pid, 'counter.image', { after: 'kill' });
  */
 export async function checkpoint(pid: number, sink?: SinkLike, options: CheckpointOptions = {}): Promise<CheckpointResult> {
-  const { after = 'continue', compress = 'none', dryRun = false, signal, onProgress } = options;
+  const { after = 'continue', freeze = 'auto', compress = 'none', dryRun = false, signal, onProgress } = options;
   if (!Number.isInteger(pid) || pid <= 0)
     throw new StasisError('USAGE', `Cannot checkpoint ${pid}: a process id is a positive integer`);
   if (sink === undefined && !dryRun) throw new StasisError('USAGE', 'Cannot checkpoint: no place for the image was given');
   const given = new Given();
   const place = sink === undefined || dryRun ? undefined : await given.sink(sink);
-  const work = { kind: 'checkpoint', pid, sink: place, after, compress, dryRun, given: given.fds.length } as const;
+  const work = { kind: 'checkpoint', pid, sink: place, after, freeze, compress, dryRun, given: given.fds.length } as const;
   const { result } = await performWith(given, work, { signal, onProgress });
   return result;
 }

@@ -12,6 +12,7 @@ import { lacks } from './needs.ts';
 import { identify, kill, mentioning, processState, runningExecutable, tracerOf } from './processes.ts';
 import { checkSequence } from './sequence.ts';
 
+const modes = ['stop', 'fork'];
 const allRounds = Number(process.env['STASIS_KILL_ROUNDS'] ?? 40);
 
 /** Half of the rounds anywhere in the life of the command; the other half where it has the target in its hands. */
@@ -55,7 +56,8 @@ suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
         let completed = 0;
         for (let round = 0; round < rounds; round++) {
           const image = room.path(`image.${round}`);
-          const result = await room.stasis(['checkpoint', String(program.pid), '-o', image], {
+          const mode = modes[(round >> 1) % modes.length] ?? 'auto'; // each has rounds of both kinds of moment
+          const result = await room.stasis(['checkpoint', String(program.pid), `--freeze=${mode}`, '-o', image], {
             meanwhile: async (child) => {
               await moment(round, whole, () => tracerOf(program.pid) !== 0);
               child.kill('SIGKILL');
@@ -64,6 +66,8 @@ suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
           if (result.code === 0) completed++;
           else assert.equal(result.signal, 'SIGKILL', `${result.code}: ${result.stderr}`);
           await alive(program, each, round);
+          await until(`round ${round}: nothing of ours is left`, () => runningExecutable(room.path(name)).length === 1);
+          assert.equal(fs.readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8'), '', `round ${round}`);
           // The final name is given only to a whole image.
           if (fs.existsSync(image)) succeeded(`verify in round ${round}`, await room.stasis(['verify', image]));
         }
@@ -76,7 +80,7 @@ suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
         try {
           await alive(again, each, rounds);
           room.go();
-          await again.passes();
+          await again.passes(120_000); // it computes everything once more
         } finally {
           clearInterval(feedingAgain);
         }

@@ -16,6 +16,8 @@ export interface Code {
   /** One injected system call, followed by code that restores everything; data of {@link Architecture.healData} at healDataOffset. */
   readonly heal: Uint8Array;
   readonly healDataOffset: number;
+  /** One injected clone(), to stand right behind heal: the healing of the task waits for the new one, which ends. */
+  readonly clone: Uint8Array;
   /** Runs a table of system calls. */
   readonly batch: Uint8Array;
   /** spawn(table, stack, pid out) for this process. */

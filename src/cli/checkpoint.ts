@@ -18,6 +18,7 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
   const { checkpoint } = await import('../checkpoint.ts');
   const result = await checkpoint(pid, sink, {
     after: after(invocation),
+    freeze: freezeMode(invocation),
     compress: await compression(invocation),
     dryRun,
     signal,
@@ -54,6 +55,14 @@ async function compression(invocation: Invocation): Promise<Compression> {
   const { compressionWords, parseCompression } = await import('../compression.ts');
   if (parseCompression(word) !== undefined) return word as Compression;
   throw new UsageError(invocation.name, `There is no --compress=${word}`, `Known are ${compressionWords}`);
+}
+
+function freezeMode(invocation: Invocation): NonNullable<CheckpointOptions['freeze']> {
+  const modes = ['auto', 'stop', 'fork'] as const;
+  const word = invocation.value('freeze') ?? 'auto';
+  const mode = modes.find((each) => each === word);
+  if (mode !== undefined) return mode;
+  throw new UsageError(invocation.name, `There is no --freeze ${word}`, `The modes are: ${modes.join(', ')}`);
 }
 
 /** Standard output carries either the image or the document, and no terminal wants an image. */

@@ -89,6 +89,11 @@ export const commands: readonly CommandSpec[] = [
         summary: 'Write the image to FILE; - for standard output',
       },
       {
+        name: 'freeze',
+        value: 'MODE',
+        summary: 'How memory is saved: auto, stop (while the process stands still) or fork (from a copy, while it runs on)',
+      },
+      {
         name: 'kill',
         summary: 'Kill the process once the image is safely written',
         excludes: ['leave-stopped', 'leave-running'],

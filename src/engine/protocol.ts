@@ -3,6 +3,7 @@ import type { Compression } from '../compression.ts';
 import type { CheckpointResult, Progress } from '../checkpoint.ts';
 import type { ErrorJSON } from '../errors.ts';
 import type { Diagnosis } from '../doctor.ts';
+import type { FreezeMode } from '../freeze-plan.ts';
 import type { Ended } from '../linux/exit-watch.ts';
 import type { PidChoice } from '../pid-choice.ts';
 import type { RestartResult } from '../restart.ts';
@@ -27,6 +28,7 @@ export type Work = Working &
         readonly sink: Place | undefined;
         readonly after: 'continue' | 'kill' | 'stop';
         readonly compress: Compression;
+        readonly freeze: FreezeMode | 'auto';
         readonly dryRun: boolean;
       }
     | {

@@ -25,8 +25,14 @@ export const PTRACE = {
   GET_RSEQ_CONFIGURATION: 0x420f,
 } as const;
 
-export const PTRACE_O = { TRACESYSGOOD: 1, TRACEEXEC: 0x10, EXITKILL: 0x100000, SUSPEND_SECCOMP: 0x200000 } as const;
-export const PTRACE_EVENT = { EXEC: 4, STOP: 128 } as const;
+export const PTRACE_O = {
+  TRACESYSGOOD: 1,
+  TRACECLONE: 8,
+  TRACEEXEC: 0x10,
+  EXITKILL: 0x100000,
+  SUSPEND_SECCOMP: 0x200000,
+} as const;
+export const PTRACE_EVENT = { CLONE: 3, EXEC: 4, STOP: 128 } as const;
 
 /** Register sets of PTRACE_GETREGSET. Source: include/uapi/linux/elf.h. */
 export const NT = { X86_XSTATE: 0x202 } as const;
@@ -123,6 +129,13 @@ export function setRegisters(tid: number, value: Uint8Array): void {
 function setIovec(memory: LocalMemory, length: number): void {
   memory.view.setBigUint64(0, memory.address + 16n, true);
   memory.view.setBigUint64(8, BigInt(length), true);
+}
+
+/** Of a stop at an event: what the event is about, such as the pid of a new task. */
+export function getEventMessage(tid: number): number {
+  const memory = scratch();
+  mustPtrace(PTRACE.GETEVENTMSG, tid, `Cannot ask what happened to ${tid}`, 0, memory.address);
+  return Number(memory.view.getBigUint64(0, true));
 }
 
 /** The blocked signals; of a task in sigsuspend or ppoll the mask that it will have afterwards. */

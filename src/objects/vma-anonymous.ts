@@ -119,7 +119,8 @@ function special(vma: SmapsVma, runs: PageRuns): ImageNode[] | Blocker {
   return [node(record, value, { children: [], pages: runs })];
 }
 
-function spansOf({ start, end, more = [] }: AnonymousMapping): Span[] {
+/** The places of all mappings of a record. */
+export function spansOf({ start, end, more = [] }: AnonymousMapping): Span[] {
   const spans: Span[] = [{ start, end }];
   if (more.length % 2 !== 0) throw new StasisError('IMAGE', 'A list of mappings ends in the middle');
   for (let index = 0; index < more.length; index += 2) {

@@ -19,6 +19,7 @@ export class Injector implements Disposable {
   readonly scratch: bigint;
   /** The task's own signal mask; while it is driven, everything is blocked. */
   readonly signalMask: bigint;
+  readonly scratchSize: number = scratchSize;
   readonly #tracee: Tracee;
   readonly #final: Registers;
   readonly #vdso: Vdso;
@@ -39,6 +40,7 @@ export class Injector implements Disposable {
     this.#local = LocalMemory.scratch('injector', scratchSize);
     const code = new Uint8Array(noteOffset);
     code.set(architecture.code.heal);
+    code.set(architecture.code.clone, architecture.code.heal.length);
     code.set(architecture.healData(final, hole, BigInt(scratchSize), this.signalMask), architecture.code.healDataOffset);
     this.#memory.write(vdso.room, code);
     // First the registers, then the signal mask: from here on the task restores both by itself.
@@ -55,6 +57,11 @@ export class Injector implements Disposable {
     this.#tracee.resumeToSyscallStop();
     this.#tracee.resumeToSyscallStop();
     return architecture.result(this.#tracee.getRegisters());
+  }
+
+  /** Where a clone() is injected; see `clone` in arch/asm. */
+  get cloneInstruction(): bigint {
+    return this.#vdso.room + BigInt(this.#tracee.architecture.code.heal.length);
   }
 
   mustCall(name: SyscallName, parameters: readonly (number | bigint)[]): bigint {

@@ -3,7 +3,7 @@ import { StasisError, SyscallError } from '../errors.ts';
 import type { Architecture, Registers } from '../arch/architecture.ts';
 import { x86_64 } from '../arch/x86_64.ts';
 import { mustPtrace, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
-import { getRegisters, setRegisters, setSignalMask } from '../linux/ptrace.ts';
+import { getEventMessage, getRegisters, setRegisters, setSignalMask } from '../linux/ptrace.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
 
 const ESRCH = -3;
@@ -46,6 +46,16 @@ export class Tracee implements Disposable {
       });
     }
     return new Tracee(tid, x86_64, options);
+  }
+
+  /** A task that was attached at its birth (PTRACE_O_TRACECLONE of its maker); returns when it stands at its begin. */
+  static newborn(tid: number, architecture: Architecture): Tracee {
+    const tracee = new Tracee(tid, architecture, 0);
+    for (;;) {
+      const status = tracee.wait();
+      if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) return tracee;
+      tracee.resume(PTRACE.CONT);
+    }
   }
 
   /** A task that one of our tracees made with CLONE_PTRACE: it is traced like its maker. */
@@ -130,6 +140,18 @@ export class Tracee implements Disposable {
     }
   }
 
+  /** From the entry of a clone, with PTRACE_O_TRACECLONE: the pid of the new task; undefined at the exit of a call that failed. */
+  resumeIntoClone(): number | undefined {
+    this.resume(PTRACE.SYSCALL, 0);
+    for (;;) {
+      const status = this.wait();
+      if (status.kind === 'syscall') return undefined;
+      if (status.kind === 'event' && status.event === PTRACE_EVENT.CLONE) return getEventMessage(this.tid);
+      if (status.kind === 'signal' && status.signal === SIGSTOP) this.#swallowedStops++;
+      this.resume(PTRACE.SYSCALL, 0);
+    }
+  }
+
   /** Lets the task run until `signal` (SIGTRAP of our own code) stops it. */
   waitForTrap(): { signal: number } {
     for (;;) {
@@ -193,6 +215,11 @@ export class Tracee implements Disposable {
 
   setRegisters(registers: Registers): void {
     setRegisters(this.tid, this.architecture.encodeRegisters(registers));
+  }
+
+  /** PTRACE_O_* in force. */
+  get options(): number {
+    return this.#options;
   }
 
   get attached(): boolean {

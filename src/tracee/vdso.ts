@@ -8,9 +8,9 @@ import type { Vma } from '../linux/proc/maps.ts';
 import { LocalMemory } from '../linux/ffi.ts';
 import { readProcess } from '../linux/process-memory.ts';
 
-/** Bytes kept at the very end of the vdso: code (352) and note. */
+/** Bytes kept at the very end of the vdso: code (heal 352, clone 39) and note. */
 export const roomSize = 512;
-export const noteOffset = 384;
+export const noteOffset = 400;
 export const noteSize = 112;
 
 export interface Vdso {

@@ -60,6 +60,24 @@ saved_rdi:      .quad 0
 saved_rip:      .quad 0
 saved_rsp:      .quad 0
 
+/* clone: stands right behind heal and its data. One injected clone() in the room, for a copy of the task's memory; the
+ * driver points rip at its first instruction. If the driver dies, the new task ends itself at once, and the task waits
+ * for it (__WALL: it has no exit signal) before it heals as ever. */
+        .section clone, "ax"
+        syscall
+        test    eax, eax
+        jz      1f
+        js      2f
+        mov     edi, eax
+        mov     eax, 61                         /* wait4(pid, NULL, __WALL, NULL) */
+        xor     esi, esi
+        mov     edx, 0x40000000
+        xor     r10d, r10d
+        syscall
+2:      jmp     . - 377                         /* heal, behind its first instruction */
+1:      mov     eax, 60                         /* exit */
+        syscall
+
 /* batch: runs a table of system calls. rbx points at the first entry, 80 bytes each: number (-1 ends), six
  * arguments, result, address that also receives the result (0: none), flags (1: may fail). Ends in int3 with rbx at
  * the entry that ended it. */

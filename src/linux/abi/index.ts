@@ -34,6 +34,7 @@ import { statx } from './stat.ts';
 import { termios, winsize } from './termios.ts';
 import { itimerspec, timespec, itimerval } from './time.ts';
 import { iovec } from './uio.ts';
+import { uffdio_api, uffdio_register } from './userfaultfd.ts';
 import { user_regs_struct } from './user-x86_64.ts';
 
 export const structTables: readonly StructTable<Fields>[] = [
@@ -84,6 +85,8 @@ export const structTables: readonly StructTable<Fields>[] = [
   itimerspec,
   itimerval,
   iovec,
+  uffdio_api,
+  uffdio_register,
   user_regs_struct,
   timespec32,
   compat_sigaction,

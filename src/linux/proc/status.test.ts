@@ -29,6 +29,8 @@ NSpid:\t43\t2
 NSpgid:\t42\t1
 NSsid:\t0\t0
 VmSize:\t    3060 kB
+RssAnon:\t     100 kB
+VmSwap:\t      20 kB
 CoreDumping:\t1
 THP_enabled:\t0
 untag_mask:\t0xffffffffffffffff
@@ -82,6 +84,7 @@ test('all lines', () => {
     untagMask: 2n ** 64n - 1n,
     x86ThreadFeatures: ['shstk', 'wrss'],
     coreDumping: true,
+    anonymousKb: 120,
     hasMemory: true,
   });
 });

@@ -56,6 +56,8 @@ export interface Status {
   /** `shstk` and `wrss`, where the thread uses them (x86_Thread_features, since Linux 6.6). */
   readonly x86ThreadFeatures: readonly string[];
   readonly coreDumping: boolean;
+  /** kB of anonymous memory in use, in pages and in swap. Approximate: the kernel adds up its counters now and then. */
+  readonly anonymousKb: number;
   /** Has memory of its own; false for a kernel thread and a zombie. */
   readonly hasMemory: boolean;
 }
@@ -67,6 +69,7 @@ export function parseStatus(text: string): Status {
   const optional = (name: string): number | undefined => (lines.has(name) ? number(name) : undefined);
   const mask = (name: string): bigint => hexWord('status', need(name));
   const list = (name: string): number[] => numbers(lines.get(name) ?? '');
+  const kilobytes = (name: string): number => parseInt(lines.get(name) ?? '0', 10);
   const umask = lines.get('Umask');
   const thpEnabled = optional('THP_enabled');
   const untagMask = lines.get('untag_mask');
@@ -108,6 +111,7 @@ export function parseStatus(text: string): Status {
     untagMask: untagMask === undefined ? undefined : hexWord('status', untagMask),
     x86ThreadFeatures: words(lines.get('x86_Thread_features') ?? ''),
     coreDumping: optional('CoreDumping') === 1,
+    anonymousKb: kilobytes('RssAnon') + kilobytes('VmSwap'),
     hasMemory: lines.has('VmSize'),
   };
 }

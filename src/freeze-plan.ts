@@ -1,0 +1,61 @@
+/** In which way the memory of a process gets into the image while it is stopped as short as can be. */
+import type { KnownVmas } from './known-vmas.ts';
+import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
+import { readStatus } from './linux/proc/status.ts';
+import { readChildren, readTasks } from './linux/proc/tasks.ts';
+import { saysVanished } from './tracee/tracee.ts';
+
+/**
+ * `stop`: it is written while the process is stopped. `fork`: the kernel copies it as for a fork, the copy is written while the process
+ * runs on.
+ */
+export type FreezeMode = 'stop' | 'fork';
+
+export interface FreezePlan {
+  readonly mode: FreezeMode;
+  /** For people. */
+  readonly reason: string;
+  /** The mappings before the stop, so that nobody has to look at them during it. */
+  readonly known?: KnownVmas;
+}
+
+/** Memory that is copied in less time than a fork and the steps around it take. */
+const smallKb = 16 << 10;
+
+export function planFreeze(pid: number, wanted: FreezeMode | 'auto', after: 'continue' | 'kill' | 'stop'): FreezePlan {
+  if (wanted === 'stop') return { mode: 'stop', reason: 'asked for' };
+  if (after !== 'continue') return { mode: 'stop', reason: 'the process does not run on afterwards' };
+  const pids = treeBelow(pid);
+  const kb = pids.reduce((sum, each) => sum + (ifThere(() => readStatus(each).anonymousKb) ?? 0), 0);
+  if (wanted === 'fork') return { mode: 'fork', reason: 'asked for', known: knownNow(pids) };
+  const size = `${(kb / 1024).toFixed(kb < 10_240 ? 1 : 0)} MiB of memory`;
+  if (kb <= smallKb) return { mode: 'stop', reason: `${size} is soon copied` };
+  return { mode: 'fork', reason: size, known: knownNow(pids) };
+}
+
+function knownNow(pids: readonly number[]): KnownVmas {
+  const known = new Map<number, SmapsVma[]>();
+  for (const pid of pids) {
+    const vmas = ifThere(() => readSmaps(pid));
+    // Of shared memory without a file it counts what is in swap (vma-shared-memory.ts), and that is not to be a moment old.
+    if (vmas !== undefined && !vmas.some(({ shared, deleted }) => shared && deleted)) known.set(pid, vmas);
+  }
+  return known;
+}
+
+/** The process and all below it, as far as they exist long enough. */
+function treeBelow(pid: number): number[] {
+  const tids = ifThere(() => readTasks(pid)) ?? [];
+  const children = tids.flatMap((tid) => ifThere(() => readChildren(pid, tid)) ?? []);
+  return [pid, ...children.flatMap(treeBelow)];
+}
+
+/** undefined for what has ended. */
+function ifThere<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (saysVanished(error)) return undefined;
+    throw error;
+  }
+}
