@@ -36,6 +36,8 @@ complete -c stasis -n __fish_use_subcommand -f -a restart -d 'continue a process
 complete -c stasis -n '__fish_seen_subcommand_from restart' -F
 complete -c stasis -n '__fish_seen_subcommand_from restart' -s d -l detach -d 'Continue in the background and print the new process id'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)'
+complete -c stasis -n '__fish_seen_subcommand_from restart' -s n -l copies -r -F -d 'With -d: continue N copies side by side and print the process id of each. Needs a FILE'
+complete -c stasis -n '__fish_seen_subcommand_from restart' -l signal -r -F -d 'With -d: send this signal to the program when it has been continued; its value (si_int) is the number of the copy, from 0'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l dry-run -d 'Only read the whole image and find out whether it could be restarted here'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l accept-changed-files -d 'Restart although files that the process had mapped or open have changed since'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l json -d 'Print one JSON document on standard output, also for an error'
@@ -47,6 +49,8 @@ complete -c stasis -n '__fish_seen_subcommand_from restart' -s V -l version -d '
 complete -c rstr -F
 complete -c rstr -s d -l detach -d 'Continue in the background and print the new process id'
 complete -c rstr -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)'
+complete -c rstr -s n -l copies -r -F -d 'With -d: continue N copies side by side and print the process id of each. Needs a FILE'
+complete -c rstr -l signal -r -F -d 'With -d: send this signal to the program when it has been continued; its value (si_int) is the number of the copy, from 0'
 complete -c rstr -l dry-run -d 'Only read the whole image and find out whether it could be restarted here'
 complete -c rstr -l accept-changed-files -d 'Restart although files that the process had mapped or open have changed since'
 complete -c rstr -l json -d 'Print one JSON document on standard output, also for an error'

@@ -13,8 +13,12 @@ const time64 = { name: 'times of 64 bits', flags: ['-m32', '-D_TIME_BITS=64', '-
 
 const byTime = ['nanosleep', 'clock_nanosleep', 'ppoll', 'select', 'pselect', 'futex', 'sigtimedwait', 'semtimedop'];
 const cases = [
-  ...byTime.flatMap((mode) => [time32, time64].map((times) => ({ mode, ...times }))),
-  ...['poll', 'futex-absolute', 'read', 'pause', 'sigsuspend', 'semop'].map((mode) => ({ mode, ...time32 })),
+  ...byTime.flatMap((mode) => [time32, time64].map(({ name, flags }) => ({ mode, name, flags }))),
+  ...['poll', 'futex-absolute', 'read', 'pause', 'sigsuspend', 'semop'].map((mode) => ({
+    mode,
+    name: time32.name,
+    flags: time32.flags,
+  })),
 ];
 
 const limitMs = 6000;

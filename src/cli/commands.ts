@@ -151,6 +151,18 @@ export const commands: readonly CommandSpec[] = [
         summary:
           'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)',
       },
+      {
+        name: 'copies',
+        short: 'n',
+        value: 'N',
+        summary: 'With -d: continue N copies side by side and print the process id of each. Needs a FILE',
+      },
+      {
+        name: 'signal',
+        value: 'SIGNAL',
+        summary:
+          'With -d: send this signal to the program when it has been continued; its value (si_int) is the number of the copy, from 0',
+      },
       { name: 'dry-run', summary: 'Only read the whole image and find out whether it could be restarted here' },
       { name: 'accept-changed-files', summary: 'Restart although files that the process had mapped or open have changed since' },
       json,
@@ -161,11 +173,20 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       { line: 'stasis restart counter.image', meaning: 'Continue in the foreground of this terminal.' },
       { line: 'stasis restart -d counter.image', meaning: 'Continue in the background; prints the process id.' },
+      {
+        line: 'stasis restart -d -n 20 --signal SIGUSR1 warm.image',
+        meaning: 'Twenty copies, each told by a signal which one it is.',
+      },
       { line: 'rstr < out.1', meaning: "The same verb under the RFC's name." },
     ],
     json: [
       okField,
       { path: 'pid', type: 'integer, absent with --dry-run', meaning: 'The process id under which the program continues' },
+      {
+        path: 'copies',
+        type: 'array',
+        meaning: 'With --copies instead of pid, notes and stats: an object with these for each copy',
+      },
       { path: 'dryRun', type: 'boolean', meaning: 'Nothing was restarted, because of --dry-run' },
       { path: 'notes', type: 'array of strings', meaning: 'What the program could not be given back, such as a limit' },
       ...statsFields,

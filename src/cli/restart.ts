@@ -4,6 +4,9 @@ import { print, printJSON, say } from './output.ts';
 import { pidChoices, type PidChoice } from '../pid-choice.ts';
 import { UsageError, type Invocation } from './parse.ts';
 import { openProgress } from './progress.ts';
+import { signalNumber } from '../linux/signals.ts';
+import type { RestartResult } from '../restart.ts';
+import type { Source } from '../source.ts';
 
 export async function restartCommand(invocation: Invocation, signal: AbortSignal): Promise<number> {
   const source = imageSource(invocation);
@@ -12,25 +15,59 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
   const quiet = invocation.flag('quiet');
   const acceptChangedFiles = invocation.flag('accept-changed-files');
   const pids = pidsOption(invocation);
+  const copies = copiesOption(invocation, source);
+  const notify = signalOption(invocation);
   const { become, restart } = await import('../restart.ts');
   // From here on the terminal belongs to the program: no progress.
   if (!invocation.flag('detach') && !dryRun) return become(source, { acceptChangedFiles, signal });
-  using progress = openProgress(!json && !quiet);
-  const result = await restart(source, { acceptChangedFiles, pids, dryRun, signal, onProgress: progress.update });
-  progress[Symbol.dispose]();
-  if (json) {
-    const { pid, notes, stats } = result;
-    printJSON({ ok: true, dryRun, ...(!dryRun && { pid }), notes, stats });
-    return 0;
-  }
-  for (const note of result.notes) say(`${invocation.name}: ${note}\n`);
-  if (!dryRun) print(`${result.pid}\n`);
-  else if (!quiet) print('The image can be restarted here.\n');
-  if (invocation.flag('stats')) {
+  const results: RestartResult[] = [];
+  for (let copy = 0; copy < (copies ?? 1); copy++) {
+    using progress = openProgress(!json && !quiet);
+    const result = await restart(source, { acceptChangedFiles, pids, dryRun, signal, onProgress: progress.update });
+    progress[Symbol.dispose]();
+    if (notify !== undefined && !dryRun) {
+      const { queueSignal } = await import('../linux/queue-signal.ts');
+      queueSignal(result.pid, notify, copy);
+    }
+    results.push(result);
+    if (json) continue;
+    for (const note of result.notes) say(`${invocation.name}: ${note}\n`);
+    if (!dryRun) print(`${result.pid}\n`);
+    else if (!quiet) print('The image can be restarted here.\n');
+    if (!invocation.flag('stats')) continue;
     const { sayStats } = await import('./stats.ts');
     sayStats(result.stats);
   }
+  if (!json) return 0;
+  const documents = results.map(({ pid, notes, stats }) => (dryRun ? { notes, stats } : { pid, notes, stats }));
+  printJSON({ ok: true, dryRun, ...(copies === undefined ? documents[0] : { copies: documents }) });
   return 0;
+}
+
+/** Each copy reads the image from its begin. */
+function copiesOption(invocation: Invocation, source: Source): number | undefined {
+  const value = invocation.value('copies');
+  if (value === undefined) return undefined;
+  const copies = /^\d{1,5}$/.test(value) ? Number(value) : 0;
+  const problem =
+    copies < 1
+      ? `--copies is a number from 1 to 99999, not "${value}"`
+      : !invocation.flag('detach')
+        ? '--copies needs -d'
+        : 'path' in source
+          ? undefined
+          : '--copies needs a FILE: standard input can be read once only';
+  if (problem !== undefined) throw new UsageError(invocation.name, problem);
+  return copies;
+}
+
+function signalOption(invocation: Invocation): number | undefined {
+  const value = invocation.value('signal');
+  if (value === undefined) return undefined;
+  const number = signalNumber(value.toUpperCase());
+  if (number === undefined) throw new UsageError(invocation.name, `--signal is the name or number of a signal, not "${value}"`);
+  if (!invocation.flag('detach')) throw new UsageError(invocation.name, '--signal needs -d');
+  return number;
 }
 
 /** In the foreground the program has the id of this process. */
