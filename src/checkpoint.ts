@@ -134,7 +134,8 @@ async function freezeAndWrite(
 
   options.onProgress?.({ phase: 'freeze' });
   const plan = planFreeze(pid, dryRun ? 'stop' : (options.freeze ?? 'auto'), options.after ?? 'continue');
-  using captured = capture(pid, plan, { systemCalls });
+  const aroundKill: (() => () => void)[] = [];
+  using captured = capture(pid, plan, { systemCalls, aroundKill });
   const { tasks } = captured;
   const clock = { started, frozen: captured.since, collected: captured.collected };
   const report = (totals: Written['totals'], pages: number, memory: number, resumed: number): CheckpointResult =>
@@ -147,8 +148,10 @@ async function freezeAndWrite(
     if (held !== undefined) output.write(held.parts);
     await options.delivered?.();
     output.commit(); // only a whole image allows the target to end
+    const afterwards = options.after === 'kill' ? aroundKill.map((before) => before()) : [];
     captured.signal(options.after === 'kill' ? SIGKILL : SIGSTOP);
     const resumed = captured.release();
+    for (const step of afterwards) step();
     return { ...report(written.totals, written.pages, memory, resumed), ...pathOf(output) };
   }
   const resumed = captured.release();

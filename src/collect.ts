@@ -47,6 +47,8 @@ export interface CollectOptions {
   readonly pagesLater?: boolean | undefined;
   /** Called once per process, when everything else is known of it and its leader is still driven. */
   readonly driven?: ((process: FrozenProcess, injector: Injector) => void) | undefined;
+  /** Receives what is to be done around the end of the processes; see ObjectTable. */
+  readonly aroundKill?: (() => () => void)[];
 }
 
 /** A record of the top level, and the process whose pages are in it. */
@@ -86,6 +88,7 @@ export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskN
     ...processes.map((process) => collectProcess(process, inheritanceOf(process), context)),
   ];
   blockers.push(...objects.finish());
+  options.aroundKill?.push(...objects.aroundKill);
   if (blockers.length > 0) throw new CannotCarryError(root.pid, blockers);
   return nodes;
 }

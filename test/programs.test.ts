@@ -39,6 +39,10 @@ const subjects: Subject[] = [
   { program: 'nameless' },
   { program: 'locks' },
   { program: 'paths' },
+  { program: 'tcp', arguments: ['4', 'full'], rootOnly: true }, // what has not arrived is only seen with CAP_NET_ADMIN
+  { program: 'tcp', arguments: ['6'] },
+  { program: 'udp', arguments: ['4'] },
+  { program: 'udp', arguments: ['6', 'raw'], rootOnly: true },
   { program: 'signals' },
   { program: 'identity' },
   { program: 'identity', arguments: ['dumpable=0'], rootOnly: true }, // an ordinary user may not trace such a process

@@ -1,7 +1,8 @@
 /** What the kernel tells of all sockets of a network namespace: man 7 sock_diag. */
-import { unix_diag_msg, unix_diag_req } from './abi/sock-diag.ts';
-import { decodeAttributes, NETLINK, Netlink } from './netlink.ts';
+import { inet_diag_msg, inet_diag_req_v2, unix_diag_msg, unix_diag_req } from './abi/sock-diag.ts';
+import { decodeAttributes, NETLINK, Netlink, NLM_F } from './netlink.ts';
 import { AF } from './socket-address.ts';
+import { viewOf } from './structs.ts';
 
 const SOCK_DIAG_BY_FAMILY = 20;
 const all = 0xffff_ffff;
@@ -71,4 +72,69 @@ function parseUnix(body: Uint8Array): UnixSocket {
     send: queue?.[1] ?? 0,
     shutdown: attributes.get(6)?.[0] ?? 0,
   };
+}
+
+export interface InetSocket {
+  readonly ino: number;
+  readonly state: number;
+  readonly local: InetEnd;
+  readonly remote: InetEnd;
+  /** Of a listening socket: waiting connections, and how many may wait; else bytes to be read, and bytes not yet acknowledged. */
+  readonly receive: number;
+  readonly send: number;
+  readonly shutdown: number;
+}
+
+/** 4 or 16 bytes of address. */
+export interface InetEnd {
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
+const SOCK_DESTROY = 21;
+
+/** Ends the wait of connections that are over (TIME_WAIT) and occupy a local port. Needs CAP_NET_ADMIN; else nothing changes. */
+export function endTimeWaits(family: typeof AF.INET | typeof AF.INET6, port: number): void {
+  const waiting = readInetSockets(family, IPPROTO.TCP).filter(
+    ({ state: now, local }) => now === state.TIME_WAIT && local.port === port,
+  );
+  if (waiting.length === 0) return;
+  using netlink = new Netlink(NETLINK.SOCK_DIAG, 'the end of a connection');
+  for (const { local, remote } of waiting) {
+    const id = new Uint8Array(48);
+    const view = viewOf(id);
+    view.setUint16(0, local.port);
+    view.setUint16(2, remote.port);
+    id.set(local.address, 4);
+    id.set(remote.address, 20);
+    const anyCookie = 0xffff_ffff;
+    view.setUint32(40, anyCookie, true);
+    view.setUint32(44, anyCookie, true);
+    const body = inet_diag_req_v2.make({ sdiag_family: family, sdiag_protocol: IPPROTO.TCP, idiag_states: all, id });
+    netlink.request([{ type: SOCK_DESTROY, flags: NLM_F.REQUEST | NLM_F.ACK, body }]);
+  }
+}
+
+export const IPPROTO = { IP: 0, ICMP: 1, TCP: 6, UDP: 17, ICMPV6: 58 } as const;
+
+/** All sockets of a protocol and family. */
+export function readInetSockets(family: typeof AF.INET | typeof AF.INET6, protocol: number): InetSocket[] {
+  using netlink = new Netlink(NETLINK.SOCK_DIAG, 'its sockets');
+  const INET_DIAG_SHUTDOWN = 8;
+  const idiag_ext = 1 << (INET_DIAG_SHUTDOWN - 1);
+  const request = inet_diag_req_v2.make({ sdiag_family: family, sdiag_protocol: protocol, idiag_ext, idiag_states: all });
+  return netlink.dump(SOCK_DIAG_BY_FAMILY, request).map(({ body }) => {
+    const found = inet_diag_msg.parse(body);
+    const view = viewOf(body);
+    const length = found.idiag_family === AF.INET ? 4 : 16;
+    return {
+      ino: found.idiag_inode,
+      state: found.idiag_state,
+      local: { address: found['id.idiag_src'].slice(0, length), port: view.getUint16(4) },
+      remote: { address: found['id.idiag_dst'].slice(0, length), port: view.getUint16(6) },
+      receive: found.idiag_rqueue,
+      send: found.idiag_wqueue,
+      shutdown: decodeAttributes(body.subarray(inet_diag_msg.size)).get(INET_DIAG_SHUTDOWN)?.[0] ?? 0,
+    };
+  });
 }

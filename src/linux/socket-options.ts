@@ -5,10 +5,10 @@
  */
 import { getInt, getOption, setOption } from './sockets.ts';
 
-const SOL = { SOCKET: 1, IP: 0, IPV6: 41, TCP: 6, UDP: 17, NETLINK: 270, PACKET: 263 } as const;
+const SOL = { SOCKET: 1, IP: 0, IPV6: 41, TCP: 6, UDP: 17, ICMPV6: 58, RAW: 255, NETLINK: 270, PACKET: 263 } as const;
 
 /** Which sockets have the options of a table. */
-export type OptionTable = 'socket' | 'unix' | 'ip' | 'ipv6' | 'tcp' | 'udp' | 'netlink' | 'packet';
+export type OptionTable = 'socket' | 'unix' | 'ip' | 'ipv6' | 'tcp' | 'udp' | 'raw' | 'raw6' | 'netlink' | 'packet';
 
 export interface SocketOption {
   readonly name: string;
@@ -153,6 +153,8 @@ const tables: Readonly<Record<OptionTable, readonly SocketOption[]>> = {
     { CONGESTION: [13, 16] },
   ),
   udp: table('UDP_', SOL.UDP, { CORK: 1, NO_CHECK6_TX: 101, NO_CHECK6_RX: 102, SEGMENT: 103, GRO: 104 }),
+  raw: table('RAW_', SOL.RAW, { ICMP_FILTER: 1 }),
+  raw6: table('RAW6_', SOL.RAW, { CHECKSUM: 7 }).concat(table('ICMPV6_', SOL.ICMPV6, {}, { FILTER: [1, 32] })),
   netlink: table('NETLINK_', SOL.NETLINK, {
     PKTINFO: 3,
     BROADCAST_ERROR: 4,

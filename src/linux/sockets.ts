@@ -56,6 +56,15 @@ export function getOption(fd: number, level: number, option: number, size: numbe
   return result < 0 ? result : memory.bytes.slice(16, 16 + Math.min(size, memory.view.getUint32(0, true)));
 }
 
+/** The value of an option that is asked for by bytes, which also say how long it may be; or minus the errno. */
+export function queryOption(fd: number, level: number, option: number, query: Uint8Array): Uint8Array | number {
+  const memory = LocalMemory.scratch('socket option', Math.max(small, query.length + 16));
+  memory.view.setUint32(0, query.length, true);
+  memory.bytes.set(query, 16);
+  const result = syscall('getsockopt', fd, level, option, memory.address + 16n, memory.address);
+  return result < 0 ? result : memory.bytes.slice(16, 16 + Math.min(query.length, memory.view.getUint32(0, true)));
+}
+
 /** The value of an option that is an int, or undefined where the kernel or the socket does not have it. */
 export function getInt(fd: number, level: number, option: number): number | undefined {
   const { address, view } = LocalMemory.scratch('socket option', small);

@@ -15,6 +15,8 @@ export class ObjectTable implements Disposable {
   readonly pending: Set<Pending> = new Set();
   /** objrefs of open files whose own locks are in the image. */
   readonly locked: Set<number> = new Set();
+  /** What is to be done around the end of the processes, where they are to end: each is called before, its result after. */
+  readonly aroundKill: (() => () => void)[] = [];
   readonly #known = new Map<string, number>();
   readonly #checks: (() => readonly Blocker[])[] = [];
   readonly #kept: Disposable[] = [];

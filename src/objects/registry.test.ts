@@ -63,6 +63,8 @@ const programs: Readonly<Record<string, string>> = {
   'epoll-item': 'events',
   timerfd: 'events',
   signalfd: 'events',
+  'tcp-socket': 'tcp',
+  'inet-datagram-socket': 'udp',
   fd: 'files',
   'open-nameless': 'nameless',
   'open-path': 'paths',

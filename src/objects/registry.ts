@@ -11,6 +11,7 @@ import { file } from './file.ts';
 import { fileLock } from './file-lock.ts';
 import { descriptor, files } from './files.ts';
 import { fs } from './fs.ts';
+import { inetDatagramSocket } from './inet-datagram-socket.ts';
 import { limits } from './limits.ts';
 import { intervalTimers } from './interval-timers.ts';
 import { membarrier } from './membarrier.ts';
@@ -38,6 +39,7 @@ import { executable, task } from './task.ts';
 import { threadSettings } from './thread-settings.ts';
 import { socketQueue } from './socket-queue.ts';
 import { thread } from './thread.ts';
+import { tcpSocket } from './tcp-socket.ts';
 import { unixSocket } from './unix-socket.ts';
 import { tree } from './tree.ts';
 import { timerFd } from './timerfd.ts';
@@ -76,6 +78,8 @@ const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   epoll,
   timerFd,
   signalFd,
+  tcpSocket,
+  inetDatagramSocket,
   openStream,
 ]; // prettier-ignore
 

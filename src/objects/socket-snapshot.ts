@@ -1,18 +1,25 @@
 /** What a checkpoint knows of sockets beyond a single one: all those of the system, and which of them the tree has. */
 import { closeSync } from 'node:fs';
 import { x86_64 } from '../arch/x86_64.ts';
-import { PidFd } from '../linux/descriptors.ts';
+import { PidFd, type Place } from '../linux/descriptors.ts';
 import { syscallError } from '../linux/ffi.ts';
 import { Guard } from '../linux/guard.ts';
-import { readUnixSockets, type UnixSocket } from '../linux/sock-diag.ts';
+import type { FdLink } from '../linux/proc/fds.ts';
+import { IPPROTO, readInetSockets, readUnixSockets, type InetEnd, type InetSocket, type UnixSocket } from '../linux/sock-diag.ts';
+import { AF } from '../linux/socket-address.ts';
+import { setOption } from '../linux/sockets.ts';
+import { placeOf } from './inet-address.ts';
 import type { OpenFile } from './open-file.ts';
 import type { ObjectTable } from './object-table.ts';
 
 export class SocketSnapshot {
   readonly #objects: ObjectTable;
   #unix: ReadonlyMap<number, UnixSocket> | undefined;
-  #inside: ReadonlySet<number> | undefined;
+  #inside: ReadonlyMap<number, Place> | undefined;
   #guard: Guard | undefined;
+  #tcp: readonly InetSocket[] | undefined;
+  readonly #ending: Place[] = [];
+  #tcpByEnds: ReadonlyMap<string, InetSocket> | undefined;
   /** Inodes of the sockets that are in the image. */
   readonly carried: Set<number> = new Set();
 
@@ -24,20 +31,65 @@ export class SocketSnapshot {
     return (this.#unix ??= readUnixSockets());
   }
 
-  /** Inodes of the sockets that a process of the tree has a descriptor of. */
-  get inside(): ReadonlySet<number> {
-    return (this.#inside ??= new Set(
-      this.#objects.processes.flatMap((pid) => this.#objects.files.of(pid).flatMap(({ link }) => inodeOf(link))),
-    ));
+  /** The sockets that a process of the tree has a descriptor of, by inode. */
+  get inside(): ReadonlyMap<number, Place> {
+    this.#inside ??= new Map(
+      this.#objects.processes.flatMap((pid) => this.#objects.files.of(pid).flatMap((file) => placesOf(pid, file))),
+    );
+    return this.#inside;
+  }
+
+  /** Our duplicate of a socket of the tree. */
+  duplicateOf(ino: number): number | undefined {
+    const place = this.inside.get(ino);
+    return place === undefined ? undefined : duplicate(place);
+  }
+
+  /**
+   * Where the tree is to end: its connections within go without a trace. An orderly end would leave each address occupied for
+   * a minute (TIME_WAIT). Duplicates keep them open until the processes have been killed: nothing is to be undone if we die.
+   */
+  endWithoutTrace(pid: number, fd: number): void {
+    if (this.#ending.push({ pid, fd }) > 1) return;
+    this.#objects.aroundKill.push(() => {
+      const fds = this.#ending.flatMap((place) => duplicate(place) ?? []);
+      return () => {
+        for (const own of fds) {
+          setOption(own, SOL_SOCKET, SO_LINGER, resetAtClose);
+          closeSync(own);
+        }
+      };
+    });
+  }
+
+  /** All TCP sockets, also those that nobody has a descriptor of. */
+  get tcp(): readonly InetSocket[] {
+    return (this.#tcp ??= ([AF.INET, AF.INET6] as const).flatMap((family) => readInetSockets(family, IPPROTO.TCP)));
+  }
+
+  /** The TCP socket at the other end of a connection on this host. */
+  tcpOtherEnd(local: InetEnd, remote: InetEnd): InetSocket | undefined {
+    this.#tcpByEnds ??= new Map(this.tcp.map((socket) => [`${placeOf(socket.local)} ${placeOf(socket.remote)}`, socket]));
+    return this.#tcpByEnds.get(`${placeOf(remote)} ${placeOf(local)}`);
   }
 
   /** Restores the sockets that are being looked at, should we die meanwhile. */
   readonly guard = (): Guard => (this.#guard ??= this.#objects.keep(new Guard(x86_64.code.spawn)));
 }
 
-function inodeOf(link: string): number | [] {
+const SOL_SOCKET = 1;
+const SO_LINGER = 13;
+const resetAtClose = Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0]); // struct linger: on, 0 seconds
+
+function duplicate({ pid, fd }: Place): number | undefined {
+  using process = new PidFd(pid);
+  const own = process.duplicate(fd);
+  return own < 0 ? undefined : own;
+}
+
+function placesOf(pid: number, { fd, link }: FdLink): [number, Place][] {
   const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
-  return inode === undefined ? [] : Number(inode);
+  return inode === undefined ? [] : [[Number(inode), { pid, fd }]];
 }
 
 const snapshots = new WeakMap<ObjectTable, SocketSnapshot>();

@@ -97,7 +97,7 @@ function peerIsOutside(found: UnixSocket, collection: Collection): boolean {
   const { peer = 0 } = found;
   if (peer !== 0) return !inside.has(peer) && !carried.has(peer);
   const isClosed = found.shutdown === 3;
-  return !isClosed && ![...inside].some((ino) => unix.get(ino)?.waiting.includes(found.ino) === true);
+  return !isClosed && ![...inside.keys()].some((ino) => unix.get(ino)?.waiting.includes(found.ino) === true);
 }
 
 export const unixSocket: ObjectKind<UnixSocketValue> & OpenFileKind = {
@@ -186,7 +186,7 @@ function unaccepted(
   fd: number,
   { waiting, state: now, peer, shutdown, type }: UnixSocket,
   all: ReadonlyMap<number, UnixSocket>,
-  inside: ReadonlySet<number>,
+  inside: ReadonlyMap<number, unknown>,
 ): string | undefined {
   const SIOCOUTQ = 0x5411;
   if (now === state.LISTEN && waiting.some((client) => !inside.has(client) || all.get(client) === undefined))

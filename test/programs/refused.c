@@ -34,7 +34,7 @@ static int pipe_ends(void) {
   }
   return pid > 0 && waitpid(pid, NULL, 0) == pid && close(ends[1]) == 0;
 }
-static int socket_inet(void) { return socket(AF_INET, SOCK_STREAM, 0) >= 0; }
+static int socket_vsock(void) { return socket(AF_VSOCK, SOCK_STREAM, 0) >= 0; }
 static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
 static int filter(void) {
   struct sock_filter ask[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0}, {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 54321}, {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF}, {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
@@ -60,7 +60,7 @@ static int watched(void) {
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
-  {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_inet}, {"pidfd", pid_fd}, {"seccomp", filter},
+  {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_vsock}, {"pidfd", pid_fd}, {"seccomp", filter},
   {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
   {"secret", secret}, {"watched", watched},
 };
