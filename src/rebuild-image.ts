@@ -31,6 +31,8 @@ export class ImageRebuild implements Disposable {
   readonly buffers: PageBuffers = new PageBuffers();
   /** Ends with the restart. */
   readonly kept: Disposable[] = [];
+  /** Steps to take when all processes run. */
+  readonly released: (() => void)[] = [];
   readonly #tasks: TaskRebuild[] = [];
   #family: Family | undefined;
 
@@ -64,6 +66,11 @@ export class ImageRebuild implements Disposable {
     return task;
   }
 
+  /** Process ids by what they were at the checkpoint, of the processes made so far. */
+  get processIds(): Map<number, number> {
+    return new Map(this.#tasks.flatMap(({ finals, leader }) => (finals.pid === undefined ? [] : [[finals.pid, leader.tid]])));
+  }
+
   /** The process that the image was asked for; known once its program has been executed. */
   get rootPid(): number {
     return (this.#tasks[0] ?? this.task).leader.tid;
@@ -77,6 +84,7 @@ export class ImageRebuild implements Disposable {
     for (const task of this.#tasks) task.complete();
     this.locals[Symbol.dispose](); // the ends of pipes that are ours would be noticed
     for (const task of this.#tasks) task.release();
+    for (const step of this.released) step();
   }
 
   /** Removes what was made. With an exit code the root ends itself, so that whoever waits for it sees that code. */

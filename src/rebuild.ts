@@ -330,6 +330,14 @@ export class TaskRebuild implements Rebuild, Disposable {
     }
   }
 
+  get processIds(): ReadonlyMap<number, number> {
+    return this.image.processIds;
+  }
+
+  whenReleased(step: () => void): void {
+    this.image.released.push(step);
+  }
+
   keep(resource: Disposable): void {
     this.image.kept.push(resource);
   }

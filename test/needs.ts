@@ -16,6 +16,8 @@ export const needs = {
   bash: '/usr/bin/bash',
   bc: '/usr/bin/bc',
   sqlite3: '/usr/bin/sqlite3',
+  less: '/usr/bin/less',
+  vim: '/usr/bin/vim.basic',
   python3: '/usr/bin/python3',
   tmux: '/usr/bin/tmux',
   'util-linux': '/usr/bin/setpriv',

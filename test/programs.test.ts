@@ -38,6 +38,7 @@ const subjects: Subject[] = [
   { program: 'events' },
   { program: 'nameless' },
   { program: 'locks' },
+  { program: 'terminals' },
   { program: 'paths' },
   { program: 'tcp', arguments: ['4', 'full'], rootOnly: true }, // what has not arrived is only seen with CAP_NET_ADMIN
   { program: 'tcp', arguments: ['6'] },

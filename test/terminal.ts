@@ -37,6 +37,11 @@ export class Terminal implements Disposable {
     }
   }
 
+  /** Of script(1). */
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   /** Everything that came, without carriage returns and escape sequences. */
   get text(): string {
     return stripVTControlCharacters(this.received.replaceAll('\r', ''));

@@ -2,6 +2,7 @@
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readProcLinkIfPresent } from '../linux/proc/read.ts';
+import { collectControllingTerminal } from './controlling-terminal.ts';
 import { collectLocks, refuseLocks } from './file-lock.ts';
 import { readOpenFile } from './file-tables.ts';
 import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
@@ -56,6 +57,7 @@ export function collectFiles(collection: Collection, kinds: readonly OpenFileKin
     children.push(resolved);
     objects.pending.delete(resolve);
   }
+  children.push(...collectControllingTerminal(collection));
   return node(record, { highest: table.at(-1)?.fd ?? -1 }, { children });
 }
 

@@ -129,6 +129,10 @@ export interface Rebuild {
   readonly finals: Finals;
   /** How the restarted program is attached to its surroundings. */
   readonly surroundings: Surroundings;
+  /** Process ids by what they were at the checkpoint, of the processes made so far. */
+  readonly processIds: ReadonlyMap<number, number>;
+  /** A last step, when all processes run. */
+  whenReleased(step: () => void): void;
   /** Ends with the restart: descriptors of ours from which tasks map. */
   keep(resource: Disposable): void;
   /** Things that could not be given back and that the user should hear of. */

@@ -7,6 +7,7 @@ import { s } from '../image/schema.ts';
 import { closeSync } from 'node:fs';
 import { PidFd, sameDescription } from '../linux/descriptors.ts';
 import { major } from '../linux/proc/fds.ts';
+import { readStat } from '../linux/proc/stat.ts';
 import { syscall } from '../linux/ffi.ts';
 import { readTerminalSettings, writeTerminalSettings } from '../linux/terminal.ts';
 import { fileType, O_NONBLOCK, type OpenFile, type OpenFileKind } from './open-file.ts';
@@ -15,21 +16,23 @@ import { node, type Collection, type ObjectKind } from './object.ts';
 
 export interface OpenStream {
   readonly type: 'terminal' | 'pipe' | 'socket';
-  /** Which of the restart's own streams takes its place. */
+  /** Which of the restart's own streams takes its place; {@link controlling}: its controlling terminal. */
   readonly standard: number;
   readonly flags: number;
   /** struct termios of the kernel. */
   readonly settings?: Uint8Array | undefined;
 }
 
+const controlling = 3;
+
 const record: RecordKind<OpenStream> = defineKind<OpenStream>({
   tag: 0x54,
   name: 'open-stream',
   parents: ['files'],
-  title: (value) => `${value.type} in place of ${value.standard}`,
+  title: (value) => `${value.type} in place of ${value.standard === controlling ? 'the terminal' : value.standard}`,
   schema: s.record({
     type: s.oneOf('terminal', 'pipe', 'socket'),
-    standard: s.uint(2),
+    standard: s.uint(controlling),
     flags: s.hex(s.uint(0xffff_ffff)),
     settings: s.optional(s.hex(s.bytes(64))),
   }),
@@ -55,7 +58,8 @@ function standardOf(file: OpenFile, table: readonly OpenFile[], pid: number): nu
   if (duplicate !== undefined) return duplicate.fd;
   if (typeOf(file) !== 'terminal') return undefined;
   const devTty = file.link === '/dev/tty';
-  return standards.find((other) => devTty || other.stat.rdev === file.stat.rdev)?.fd;
+  const same = standards.find((other) => devTty || other.stat.rdev === file.stat.rdev);
+  return same?.fd ?? (devTty || file.stat.rdev === readStat(pid).tty_nr ? controlling : undefined);
 }
 
 export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
@@ -76,9 +80,11 @@ export const openStream: ObjectKind<OpenStream> & OpenFileKind = {
 
   restart(value, rebuild, { objref }) {
     rebuild.descriptors.add(objref, () => {
-      const takeOver = value.standard !== 0 || !rebuild.surroundings.imageOnStdin;
+      const takeOver = value.standard !== controlling && (value.standard !== 0 || !rebuild.surroundings.imageOnStdin);
       const own = takeOver ? rebuild.locals.duplicateInherited(value.standard) : undefined;
       const path = (value.type === 'terminal' ? rebuild.surroundings.terminal : undefined) ?? '/dev/null';
+      if (value.standard === controlling && path === '/dev/null')
+        rebuild.notes.push('A terminal that the program had opened is /dev/null now: the restart has no terminal.');
       // As in the RFC: where the image came through this descriptor, a terminal becomes the controlling one, all else /dev/null.
       const fd = own ?? openLocally(path, O_RDWR);
       // fails harmlessly where the restart's stream is no terminal

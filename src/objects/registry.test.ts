@@ -67,6 +67,9 @@ const programs: Readonly<Record<string, string>> = {
   'inet-datagram-socket': 'udp',
   fd: 'files',
   'open-nameless': 'nameless',
+  pty: 'terminals',
+  'open-pty': 'terminals',
+  'controlling-terminal': 'terminals',
   'open-path': 'paths',
   'file-lock': 'locks',
 };

@@ -1,6 +1,7 @@
 /** All object kinds, one line each. The order of mappings and of open files is the order in which they are asked. */
 import type { Architecture } from '../arch/architecture.ts';
 import { KindTable } from '../image/kind-table.ts';
+import { controllingTerminal } from './controlling-terminal.ts';
 import { cpuI386 } from './cpu-i386.ts';
 import { cpuX86_64 } from './cpu-x86_64.ts';
 import { credentials } from './credentials.ts';
@@ -21,12 +22,14 @@ import { openDevice } from './open-device.ts';
 import { openDirectory } from './open-directory.ts';
 import type { OpenFileKind } from './open-file.ts';
 import { openNameless } from './open-nameless.ts';
+import { openPty } from './open-pty.ts';
 import { openPath } from './open-path.ts';
 import { openImage } from './open-image.ts';
 import { openRegular } from './open-regular.ts';
 import { openStream } from './open-stream.ts';
 import { pages } from './pages.ts';
 import { pendingSignals, threadPendingSignals } from './pending-signals.ts';
+import { pty } from './pty.ts';
 import { posixTimers } from './posix-timers.ts';
 import { openPipe, pipe } from './pipe.ts';
 import { scheduling } from './scheduling.ts';
@@ -67,6 +70,7 @@ const vmas: readonly (AnyKind & VmaKind)[] = [
 const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   openImage,
   openPath,
+  openPty,
   openNameless,
   openRegular,
   openDirectory,
@@ -106,11 +110,13 @@ export const registry: readonly AnyKind[] = [
   files,
   pipe,
   fifo,
+  pty,
   ...openFiles,
   socketQueue,
   descriptor,
   epollItem,
   fileLock,
+  controllingTerminal,
   thread,
   ...Object.values(cpus),
   tls,
