@@ -51,6 +51,11 @@ export class Family {
     return [...this.#members.values()].flatMap(({ pid, tids = [] }) => [pid].concat(tids));
   }
 
+  /** The ids of those that have ended and wait for their parent, by what they were. */
+  get endedIds(): [former: number, now: number][] {
+    return this.#zombies.map(({ area, member }) => [member.pid, area.tracee.tid]);
+  }
+
   /** How the process `pid` comes into being; the root does so elsewhere. */
   birth(pid: number): (path: string) => Tracee {
     const member = this.#member(pid);

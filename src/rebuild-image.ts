@@ -76,13 +76,18 @@ export class ImageRebuild implements Disposable {
     return (this.#tasks[0] ?? this.task).leader.tid;
   }
 
+  /** Of all processes and threads, by what they were. */
+  get ids(): ReadonlyMap<number, number> {
+    return new Map([...this.family.endedIds, ...this.#tasks.flatMap((task) => [...task.threadIds])]);
+  }
+
   /** Everything has been read. No process runs before all are whole. */
   finish(): void {
     if (this.#tasks.length === 0) throw new StasisError('IMAGE', 'The image holds no task');
     this.family.finish(this.notes);
     for (const task of this.#tasks) task.equip();
     for (const task of this.#tasks) task.complete();
-    this.locals[Symbol.dispose](); // the ends of pipes that are ours would be noticed
+    this.locals.finish();
     for (const task of this.#tasks) task.release();
     for (const step of this.released) step();
   }

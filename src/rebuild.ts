@@ -264,6 +264,10 @@ export class TaskRebuild implements Rebuild, Disposable {
     if (finals.stopped === true) syscall('kill', this.leader.tid, 19);
   }
 
+  get ids(): ReadonlyMap<number, number> {
+    return this.image.ids;
+  }
+
   get threadIds(): ReadonlyMap<number, number> {
     return new Map(this.#threads.map(({ formerTid, tracee }) => [formerTid, tracee?.tid ?? 0]));
   }

@@ -135,11 +135,11 @@ export class DescriptorBuilder {
   }
 
   #deliver(socket: number, entry: number, assignments: readonly Assignment[], taken: Set<number>): void {
-    const { batch, locals } = this.#withRoom(assignments.length);
-    sendDescriptors(
-      socket,
-      assignments.map(({ description }) => locals.get(description)),
-    );
+    const { locals } = this.#rebuild;
+    const own = assignments.map(({ description }) => locals.get(description)); // which may use the task
+    sendDescriptors(socket, own);
+    this.#rebuild.room(2 * assignments.length + 4, 4096);
+    const { batch } = this.#rebuild;
     const mostly = assignments.filter(({ closeOnExec }) => closeOnExec).length * 2 > assignments.length;
     const size = controlSize(assignments.length);
     const control = batch.data(new Uint8Array(size));
@@ -186,11 +186,6 @@ export class DescriptorBuilder {
     const { batch } = this.#rebuild;
     const address = batch.data(new Uint8Array(BigUint64Array.of(limit.hard, limit.hard).buffer));
     batch.add('raise the limit of open files', 'prlimit64', [0, RLIMIT_NOFILE, address, 0]);
-  }
-
-  #withRoom(descriptors: number): Rebuild {
-    this.#rebuild.room(2 * descriptors + 4, 4096);
-    return this.#rebuild;
   }
 
   #call(action: string, name: 'close' | 'dup3' | 'close_range', parameters: readonly number[]): void {

@@ -20,6 +20,7 @@ export class LocalDescriptors implements Disposable {
   readonly #holders = new Map<number, Place>();
   readonly #inherited = new Map<number, number>();
   readonly #kept: number[] = [];
+  readonly #lastSteps: (() => void)[] = [];
 
   /** `open` makes the description and returns our descriptor of it, close-on-exec. It may ask for others. */
   add(objref: number, open: () => number): void {
@@ -54,6 +55,17 @@ export class LocalDescriptors implements Disposable {
     this.#kept.push(fd);
   }
 
+  /** To be done when all processes are whole, before they run. */
+  atEnd(step: () => void): void {
+    this.#lastSteps.push(step);
+  }
+
+  /** All processes are whole. What we still have is closed: the ends of pipes would be noticed. */
+  finish(): void {
+    for (const step of this.#lastSteps.splice(0)) step();
+    this[Symbol.dispose]();
+  }
+
   /** A task has it now: it can be had from there, so ours is closed. */
   handedTo(objref: number, holder: Place): void {
     const fd = this.#open.get(objref);
@@ -83,7 +95,6 @@ export class LocalDescriptors implements Disposable {
     return fd === undefined ? undefined : localCall(`duplicate descriptor ${number}`, 'fcntl', [fd, F_DUPFD_CLOEXEC, 0]);
   }
 
-  /** To be done before anything runs: the ends of pipes that we still have would be noticed. */
   [Symbol.dispose](): void {
     for (const fd of [...this.#open.values(), ...this.#inherited.values(), ...this.#kept]) closeSync(fd);
     this.#open.clear();

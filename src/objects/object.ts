@@ -118,6 +118,8 @@ export interface Rebuild {
   beginThread(tid: number): void;
   /** The thread whose record is open. */
   readonly thread: ThreadFinals;
+  /** Ids of all processes and threads of the image, by what they were; complete when everything has been read. */
+  readonly ids: ReadonlyMap<number, number>;
   /** Thread ids by what they were at the checkpoint. */
   readonly threadIds: ReadonlyMap<number, number>;
   /** Takes the steps as the thread that had this id, or as the leader. */

@@ -9,6 +9,7 @@ import { epoll, epollItem } from './epoll.ts';
 import { eventFd } from './eventfd.ts';
 import { fifo, openFifo } from './fifo.ts';
 import { file } from './file.ts';
+import { inotify } from './inotify.ts';
 import { fileLock } from './file-lock.ts';
 import { descriptor, files } from './files.ts';
 import { fs } from './fs.ts';
@@ -16,6 +17,7 @@ import { inetDatagramSocket } from './inet-datagram-socket.ts';
 import { limits } from './limits.ts';
 import { intervalTimers } from './interval-timers.ts';
 import { membarrier } from './membarrier.ts';
+import { messageQueue } from './message-queue.ts';
 import { mm } from './mm.ts';
 import type { ObjectKind } from './object.ts';
 import { openDevice } from './open-device.ts';
@@ -31,6 +33,7 @@ import { pages } from './pages.ts';
 import { pendingSignals, threadPendingSignals } from './pending-signals.ts';
 import { pty } from './pty.ts';
 import { posixTimers } from './posix-timers.ts';
+import { pidFd } from './pidfd.ts';
 import { openPipe, pipe } from './pipe.ts';
 import { scheduling } from './scheduling.ts';
 import { seccomp } from './seccomp.ts';
@@ -69,6 +72,7 @@ const vmas: readonly (AnyKind & VmaKind)[] = [
 
 const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   openImage,
+  messageQueue,
   openPath,
   openPty,
   openNameless,
@@ -84,6 +88,8 @@ const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   signalFd,
   tcpSocket,
   inetDatagramSocket,
+  pidFd,
+  inotify,
   openStream,
 ]; // prettier-ignore
 
