@@ -36,6 +36,8 @@ const subjects: Subject[] = [
   { program: 'unix' },
   { program: 'pipes' },
   { program: 'events' },
+  { program: 'watches' },
+  { program: 'owners' },
   { program: 'nameless' },
   { program: 'locks' },
   { program: 'terminals' },
@@ -59,7 +61,18 @@ const subjects: Subject[] = [
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];
-const takesDirectory = new Set(['mappings', 'shared', 'files', 'unix', 'nameless', 'locks', 'paths', 'pipes', 'identity']);
+const takesDirectory = new Set([
+  'mappings',
+  'shared',
+  'files',
+  'unix',
+  'nameless',
+  'locks',
+  'paths',
+  'pipes',
+  'watches',
+  'identity',
+]);
 
 async function begin(room: Room, subject: Subject): Promise<Program> {
   const directory = takesDirectory.has(subject.program) ? [room.directory] : [];

@@ -10,10 +10,13 @@ import { until } from './program.ts';
 
 /** What one task's checkpoint refuses, and how the list may call it. */
 const refusals: Record<string, RegExp> = {
-  inotify: /inotify/,
+  inotify: /inotify.*events wait/,
+  io_uring: /io_uring/,
+  userfaultfd: /userfaultfd/,
+  landlock: /landlock/,
   pipe: /pipe/, // with one end elsewhere
   socket: /socket/,
-  pidfd: /pidfd|pid/,
+  pidfd: /pidfd.*process 1/,
   seccomp: /seccomp/,
   namespace: /namespace|uts/,
   aio: /aio/,

@@ -44,5 +44,7 @@ function mountsOf(device: number): string[] {
     .map((line) => line.split(' '))
     .filter(([, , found]) => found === number)
     .sort(([, , , a = ''], [, , , b = '']) => a.length - b.length)
-    .map(([, , , , directory = '']) => directory.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))));
+    .map(([, , , , directory = '']) =>
+      directory.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
+    );
 }

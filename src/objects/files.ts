@@ -5,6 +5,7 @@ import { readProcLinkIfPresent } from '../linux/proc/read.ts';
 import { collectControllingTerminal } from './controlling-terminal.ts';
 import { collectLocks, refuseLocks } from './file-lock.ts';
 import { readOpenFile } from './file-tables.ts';
+import { collectOwner } from './file-owner.ts';
 import { fdBlocker, fileType, isCloseOnExec, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
 
@@ -96,33 +97,46 @@ function describe(
   collection: Collection,
   kinds: readonly OpenFileKind[],
 ): Carried | undefined {
-  const O_ASYNC = 0o20000;
-  const refuse = (what: string): undefined => {
-    const remedy = 'Let the program close it, or start the program without it';
-    collection.blockers.push(fdBlocker(file, `${what} not supported yet`, remedy));
-  };
   const kind = kinds.find((candidate) => candidate.recognise(file, table, collection));
-  if (kind === undefined) return refuse(`${nameOf(file)} are`);
+  if (kind === undefined) {
+    const { reason, remedy = 'Let the program close it, or start the program without it' } = refusal(file);
+    collection.blockers.push(fdBlocker(file, reason, remedy));
+    return undefined;
+  }
   const objref = collection.objects.next();
   const nodes = kind.collect(file, objref, table, collection);
   if (!Array.isArray(nodes)) {
     collection.blockers.push(nodes);
     return undefined;
   }
-  const isLeased = file.info.locks.some((lock) => lock.includes('LEASE')); // which sets O_ASYNC by itself
-  if ((file.info.flags & O_ASYNC) !== 0 && !isLeased) return refuse('descriptors that send signals (O_ASYNC) are');
-  return { nodes, objref };
+  return { nodes: [...nodes, ...collectOwner(file, objref, collection)], objref };
 }
 
-/** What people call the file. Source: fs/anon_inodes.c and its callers. */
-function nameOf({ link, stat }: OpenFile): string {
+/** Why nothing more than its name can be had of an anonymous file. Source: fs/anon_inodes.c and its callers. */
+const reasons: Readonly<Record<string, string>> = {
+  io_uring: 'the rings of io_uring are shared with the kernel, which does not let them be made again in the middle of their work',
+  userfaultfd: 'a userfaultfd leads to memory whose faults the program itself serves',
+  fanotify: 'fanotify descriptors are not supported yet',
+  'landlock-ruleset': 'the rules of a landlock ruleset cannot be read',
+  'seccomp notify': 'it decides about the system calls of another program',
+  perf_event: 'it counts events of the hardware',
+};
+
+function refusal({ link, stat }: OpenFile): { reason: string; remedy?: string } {
   const anonymous = /^anon_inode:\[?([^\]]*)\]?$/.exec(link)?.[1];
-  if (anonymous !== undefined) return `${{ eventpoll: 'epoll' }[anonymous] ?? anonymous} descriptors`;
-  if (fileType.isSocket(stat)) return 'sockets';
-  if (fileType.isFifo(stat)) return 'pipes whose other end is with another program';
-  if (link.startsWith('/memfd:')) return 'memfd files';
-  if (fileType.isCharacterDevice(stat)) return 'devices of this kind';
-  return 'open files of this kind';
+  if (anonymous !== undefined) {
+    const reason =
+      reasons[anonymous] ?? (anonymous.startsWith('bpf') ? 'bpf objects belong to the kernel as a whole' : undefined);
+    return { reason: reason ?? `${anonymous} descriptors are not supported yet` };
+  }
+  if (fileType.isSocket(stat)) return { reason: 'sockets of this kind are not supported yet' };
+  if (fileType.isFifo(stat)) {
+    const remedy = 'Checkpoint both programs together, or let the program close it';
+    return { reason: 'the other end of the pipe is with another program', remedy };
+  }
+  if (link.startsWith('/memfd:')) return { reason: 'memfd files of this kind are not supported yet' };
+  if (fileType.isCharacterDevice(stat)) return { reason: 'devices of this kind are not supported yet' };
+  return { reason: 'open files of this kind are not supported yet' };
 }
 
 export const files: ObjectKind<Files> = {

@@ -29,7 +29,10 @@ const record: RecordKind<Inotify> = defineKind<Inotify>({
   parents: ['files'],
   title: ({ watches }) => `${watches.length} watches`,
   schema: s.record({
-    watches: s.array(s.record({ number: s.uint(highestNumber), path: s.text(4096), mask: s.hex(s.uint(0xffff_ffff)) }), highestNumber),
+    watches: s.array(
+      s.record({ number: s.uint(highestNumber), path: s.text(4096), mask: s.hex(s.uint(0xffff_ffff)) }),
+      highestNumber,
+    ),
     flags: s.hex(s.uint(0xffff_ffff)),
   }),
 });
@@ -68,7 +71,8 @@ export const inotify: ObjectKind<Inotify> & OpenFileKind = {
   record,
   title: 'inotify',
   carried: 'Watches with their numbers, by path; status flags.',
-  refused: 'Events that were not read yet; watches of what has no path; without CAP_DAC_READ_SEARCH: what is not found near the open files.',
+  refused:
+    'Events that were not read yet; watches of what has no path; without CAP_DAC_READ_SEARCH: what is not found near the open files.',
 
   recognise: ({ link }) => link === 'anon_inode:inotify',
 

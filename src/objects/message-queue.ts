@@ -60,7 +60,11 @@ export const messageQueue: ObjectKind<MessageQueue> & OpenFileKind = {
       memory.bytes.set(Buffer.from(`${queue.slice(1)}\0`)); // the system call takes it without its slash
       const result = syscall('mq_open', memory.address, reopenFlags(flags), 0, 0);
       if (result >= 0) return result; // close-on-exec, always
-      const details = { code: 'RESTART_FAILED', phase: 'restore', hint: 'Make the queue first, or restart where it is.' } as const;
+      const details = {
+        code: 'RESTART_FAILED',
+        phase: 'restore',
+        hint: 'Make the queue first, or restart where it is.',
+      } as const;
       throw syscallError('mq_open', result, `Cannot open the message queue ${queue}`, details);
     });
   },

@@ -36,6 +36,8 @@ export const fileType = {
 
 const O_ACCMODE = 3;
 const O_CREAT_EXCL_NOCTTY_TRUNC = 0o1700;
+/** Has no effect but with F_SETFL, see file-owner.ts. */
+export const O_ASYNC = 0o20000;
 const O_CLOEXEC = 0o2000000;
 
 export const O_NONBLOCK = 0o4000;
@@ -44,14 +46,16 @@ const O_APPEND = 0o2000;
 const O_NOATIME = 0o1000000;
 const F_SETFL = 4;
 
+export const settable: number = O_NONBLOCK | O_DIRECT | O_APPEND | O_NOATIME;
+
 /** Sets what of the flags can be set on an open file; O_ASYNC needs its owner first. Source: man 2 fcntl (F_SETFL). */
 export function setStatusFlags(fd: number, flags: number): void {
-  localCall('set the flags of a file', 'fcntl', [fd, F_SETFL, flags & (O_NONBLOCK | O_DIRECT | O_APPEND | O_NOATIME)]);
+  localCall('set the flags of a file', 'fcntl', [fd, F_SETFL, flags & settable]);
 }
 
 /** Flags for opening again: what open acted upon once is left out. */
 export function reopenFlags(flags: number): number {
-  return flags & ~(O_CREAT_EXCL_NOCTTY_TRUNC | O_CLOEXEC);
+  return flags & ~(O_CREAT_EXCL_NOCTTY_TRUNC | O_CLOEXEC | O_ASYNC);
 }
 
 export function isCloseOnExec(info: FdInfo): boolean {

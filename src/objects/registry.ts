@@ -9,6 +9,7 @@ import { epoll, epollItem } from './epoll.ts';
 import { eventFd } from './eventfd.ts';
 import { fifo, openFifo } from './fifo.ts';
 import { file } from './file.ts';
+import { fileOwner } from './file-owner.ts';
 import { inotify } from './inotify.ts';
 import { fileLock } from './file-lock.ts';
 import { descriptor, files } from './files.ts';
@@ -118,6 +119,7 @@ export const registry: readonly AnyKind[] = [
   fifo,
   pty,
   ...openFiles,
+  fileOwner,
   socketQueue,
   descriptor,
   epollItem,

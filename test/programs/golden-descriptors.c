@@ -7,9 +7,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <mqueue.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "stasis.h"
@@ -25,7 +28,10 @@ int main(void) {
   if (timerfd_settime(timer, TFD_TIMER_ABSTIME, &spec, 0) != 0 || signalfd(-1, &mask, 0) < 0) return 1;
   struct epoll_event event = {EPOLLIN | EPOLLET, {.u64 = 0xfeed}};
   if (epoll_ctl(set, EPOLL_CTL_ADD, counter, &event) != 0) return 1;
+  if (fcntl(ends[0], F_SETOWN, getpid()) != 0 || fcntl(ends[0], F_SETFL, O_ASYNC) != 0) return 1;
+  if (syscall(SYS_pidfd_open, getpid(), 0) < 0 || inotify_add_watch(inotify_init(), "/tmp/golden-fifo", IN_ATTRIB) != 1) return 1;
+  if (mq_open("/golden", O_RDWR | O_CREAT, 0600, 0) < 0) return 1;
   const long id = checkpoint(0, STDOUT_FILENO, 0);
-  unlink("/tmp/golden-fifo");
+  unlink("/tmp/golden-fifo"), mq_unlink("/golden");
   return id < 0;
 }

@@ -21,7 +21,14 @@ static sigset_t usr2;
 static const char *go;
 
 
-static int notify(void) { return inotify_init() >= 0; }
+/* An event that was not read. */
+static int notify(void) {
+  const int events = inotify_init(), fd = open("refused.watched", O_RDWR | O_CREAT, 0600);
+  return inotify_add_watch(events, "refused.watched", IN_MODIFY) == 1 && write(fd, "x", 1) == 1 && close(fd) == 0;
+}
+static int uring(void) { return syscall(SYS_io_uring_setup, 8, (char[120]){0}) >= 0; }
+static int user_faults(void) { return syscall(SYS_userfaultfd, 1) >= 0; }
+static int landlock(void) { return syscall(SYS_landlock_create_ruleset, &(uint64_t){1}, 8, 0) >= 0; }
 /* One end is with a process that is not of this one's tree: init inherits it. */
 static int pipe_ends(void) {
   if (pipe(ends) != 0) return 0;
@@ -35,7 +42,7 @@ static int pipe_ends(void) {
   return pid > 0 && waitpid(pid, NULL, 0) == pid && close(ends[1]) == 0;
 }
 static int socket_vsock(void) { return socket(AF_VSOCK, SOCK_STREAM, 0) >= 0; }
-static int pid_fd(void) { return syscall(SYS_pidfd_open, getpid(), 0) >= 0; }
+static int pid_fd(void) { return syscall(SYS_pidfd_open, 1, 0) >= 0; }
 static int filter(void) {
   struct sock_filter ask[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0}, {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 54321}, {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF}, {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
   const struct sock_fprog program = {sizeof ask / sizeof *ask, ask};
@@ -60,7 +67,7 @@ static int watched(void) {
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
-  {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_vsock}, {"pidfd", pid_fd}, {"seccomp", filter},
+  {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_vsock}, {"pidfd", pid_fd}, {"io_uring", uring}, {"userfaultfd", user_faults}, {"landlock", landlock}, {"seccomp", filter},
   {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
   {"secret", secret}, {"watched", watched},
 };

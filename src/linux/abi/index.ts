@@ -3,6 +3,7 @@ import type { Fields, StructTable } from '../structs.ts';
 import { nlattr, nlmsghdr } from './netlink.ts';
 import { clone_args } from './clone.ts';
 import { epoll_event, kcmp_epoll_slot } from './epoll.ts';
+import { f_owner_ex } from './fcntl.ts';
 import { flock } from './flock.ts';
 import { compat_sigaction, timespec32, user_desc } from './compat.ts';
 import { pm_scan_arg, page_region } from './pagemap.ts';
@@ -43,6 +44,7 @@ export const structTables: readonly StructTable<Fields>[] = [
   pm_scan_arg,
   page_region,
   pollfd,
+  f_owner_ex,
   epoll_event,
   kcmp_epoll_slot,
   prctl_mm_map,
