@@ -2,6 +2,7 @@
 import { CannotCarryError, type Blocker } from './errors.ts';
 import type { SmapsVma } from './linux/proc/smaps.ts';
 import { guardPages, ownPages, runsWithin, type PageRuns } from './linux/pagemap.ts';
+import { MemoryFile } from './linux/process-memory.ts';
 import { readExe } from './linux/proc/links.ts';
 import type { SeccompFilter } from './linux/seccomp-filters.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
@@ -33,8 +34,11 @@ import { collectTree, tree, type Member } from './objects/tree.ts';
 import { joinAlike } from './objects/vma-anonymous.ts';
 import { isBlocker, vmaBlocker, type MappingBase } from './objects/vma.ts';
 import { collectTls, tls } from './objects/tls.ts';
+import { Follower, silentSignal } from './tracee/follower.ts';
 import { Injector } from './tracee/injector.ts';
-import { encodeNote } from './tracee/sleep-note.ts';
+import type { Inquiry } from './tracee/inquiry.ts';
+import { encodeNote, noteSize } from './tracee/sleep-note.ts';
+import { notesOf } from './tracee/vdso.ts';
 
 export interface CollectOptions {
   /** For a checkpoint that the task itself asked for: our duplicate of the descriptor that receives the image. */
@@ -151,24 +155,61 @@ function collectProcess(
     ...collectPendingSignals(collection),
     ...collectIntervalTimers(collection),
     collectFiles(collection, openFileKinds),
-    threadNode(leader, injector, collection, filters, options),
   ];
+  const { result, questions } = injector.record(() => threadNode(leader, injector, collection, filters, options));
+  children.push(result);
   const value = collectTask(collection, frozen.groupStop, options.systemCalls);
-  const { sleep } = leader.settled;
-  if (sleep !== undefined)
-    injector.writeNote(encodeNote(sleep, leader.settled.registers, tracee.architecture, process.hrtime.bigint()));
+  writeNotes(frozen, pid);
+  // Those that cannot follow, one after the other: the room of the vdso holds the healing code of one thread at a time.
+  const following = new Map<FrozenThread, ImageNode>();
+  for (const follower of injector.followRoom === undefined ? [] : followers) {
+    const signal = silentSignal(follower.status);
+    if (signal === undefined) continue;
+    const { tracee: other, settled } = follower;
+    const own = new Follower({
+      tracee: other,
+      final: settled.healing,
+      first: injector,
+      status: follower.status,
+      signal,
+      questions,
+    });
+    following.set(follower, threadNode(follower, own, collection, filters, options));
+  }
   options.driven?.(frozen, injector);
-  injector[Symbol.dispose](); // the room of the vdso holds the healing code of one thread at a time
+  injector[Symbol.dispose]();
   for (const follower of followers) {
+    const found = following.get(follower);
+    if (found !== undefined) {
+      children.push(found);
+      continue;
+    }
     using own = injectorFor(follower);
     children.push(threadNode(follower, own, collection, filters, options));
   }
   return { ...node(task.record, value, { children }), pid, inherited: inheritance?.inherited };
 }
 
+/** For the next checkpoint: until when threads sleep that continue by restart_syscall. The longest sleeps where not all fit. */
+function writeNotes({ leader, followers, vdso }: FrozenProcess, pid: number): void {
+  const { at, count } = vdso.notes;
+  const now = process.hrtime.bigint();
+  const sleeping = [leader, ...followers].flatMap(({ tracee, settled: { sleep, registers } }) =>
+    sleep === undefined
+      ? []
+      : [{ left: sleep.remaining, note: encodeNote(tracee.tid, sleep, registers, tracee.architecture, now) }],
+  );
+  if (count === 0 || (sleeping.length === 0 && notesOf(vdso).every((byte) => byte === 0))) return;
+  sleeping.sort((one, other) => (one.left > other.left ? -1 : 1));
+  const bytes = new Uint8Array(count * noteSize);
+  sleeping.slice(0, count).forEach(({ note }, index) => bytes.set(note, index * noteSize));
+  using memory = new MemoryFile(pid);
+  memory.write(at, bytes);
+}
+
 function threadNode(
   frozen: FrozenThread,
-  injector: Injector,
+  injector: Inquiry,
   process: Collection,
   filters: ReadonlyMap<number, readonly SeccompFilter[]>,
   { answer }: CollectOptions,

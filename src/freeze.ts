@@ -15,7 +15,7 @@ import type { Architecture, Registers } from './arch/architecture.ts';
 import { compensate, settle, type Settled } from './tracee/interrupted-call.ts';
 import { sleepStart } from './tracee/sleep-start.ts';
 import { saysVanished, Tracee } from './tracee/tracee.ts';
-import { noteOffset, readVdso, roomSize, type Vdso } from './tracee/vdso.ts';
+import { inRoom, notesOf, readVdso, type Vdso } from './tracee/vdso.ts';
 
 /** One stopped thread. */
 export interface FrozenThread {
@@ -216,7 +216,7 @@ function describeThread({ tracee, asleepSince, at }: Stopped, vdso: Vdso): Froze
     architecture,
     asleep: asleepSince === undefined ? undefined : at - asleepSince,
     signalPending: ((status.sigPnd | status.shdPnd) & ~status.sigBlk) !== 0n,
-    note: vdso.bytes.subarray(vdso.bytes.length - roomSize + noteOffset),
+    notes: notesOf(vdso),
     now: at,
   });
   return { tracee, status, stat: readStat(tid), registers, settled, at };
@@ -257,7 +257,7 @@ function leaveHealing(tracee: Tracee, vdso: Vdso, first: Registers): Registers {
   let registers = first;
   for (let round = 0; round < 1000; round++) {
     const at = registers[tracee.architecture.instructionPointer] ?? 0n;
-    if (at < vdso.room || at >= vdso.end) return registers;
+    if (!inRoom(vdso, at)) return registers;
     tracee.resume(PTRACE.CONT);
     tracee.interrupt();
     registers = tracee.getRegisters();

@@ -14,7 +14,8 @@ import { pidRefused } from './tracee/pids.ts';
 import type { ImageRebuild } from './rebuild-image.ts';
 import { Area, type Batch } from './tracee/batch.ts';
 import { saysVanished, Tracee } from './tracee/tracee.ts';
-import { findSyscallInstruction, noteOffset, type Vdso } from './tracee/vdso.ts';
+import { noteSize } from './tracee/sleep-note.ts';
+import { findSyscallInstruction, type Vdso } from './tracee/vdso.ts';
 
 /** How a restart gets the task that becomes the program: stopped at the execve of `path`, before its first instruction. */
 export type Birth = (path: string, systemCalls: boolean, formerPid: number) => Tracee;
@@ -46,7 +47,8 @@ export class TaskRebuild implements Rebuild, Disposable {
   #descriptors: DescriptorBuilder | undefined;
   #surroundings: Surroundings | undefined;
   #instruction = 0n;
-  #noteAt = 0n;
+  /** Where the next note goes, and how many more. */
+  #notes = { at: 0n, count: 0 };
 
   constructor(image: ImageRebuild, birth: Birth) {
     this.image = image;
@@ -90,7 +92,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     this.#area = area;
     this.#leader = { tracee: area.tracee, formerTid: pid, ...noSteps() };
     this.#instruction = from.#instruction;
-    this.#noteAt = from.#noteAt;
+    this.#notes = { ...from.#notes };
     this.#surroundings = { ...this.image.options.surroundings, inherited: from.surroundings.inherited };
     this.image.family.settle(pid, this);
   }
@@ -218,7 +220,7 @@ export class TaskRebuild implements Rebuild, Disposable {
     const architecture = architectureOfVdso(vdso.bytes);
     this.tracee.architecture = architecture;
     this.#instruction = findSyscallInstruction(vdso, architecture.abi.instruction);
-    this.#noteAt = vdso.room + BigInt(noteOffset);
+    this.#notes = { ...vdso.notes };
     this.#area = Area.make(this.tracee, this.#instruction, hole);
     this.image.family.settle(this.finals.pid ?? early('the task'), this);
     return this.#area;
@@ -226,13 +228,16 @@ export class TaskRebuild implements Rebuild, Disposable {
 
   vdsoMoved(distance: bigint): void {
     this.#instruction += distance;
-    this.#noteAt += distance;
+    this.#notes.at += distance;
     this.area.movedInstruction(this.#instruction);
   }
 
   writeNote(note: Uint8Array): void {
+    const notes = this.#notes;
+    if (notes.count-- <= 0) return; // what it would have told the next checkpoint can only be estimated then
     using memory = new MemoryFile(this.tracee.tid);
-    memory.write(this.#noteAt, note);
+    memory.write(notes.at, note);
+    notes.at += BigInt(noteSize);
   }
 
   /** Everything has been read: gives the process its boundaries and descriptors. */

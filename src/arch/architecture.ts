@@ -18,6 +18,8 @@ export interface Code {
   readonly healDataOffset: number;
   /** One injected clone(), to stand right behind heal: the healing of the task waits for the new one, which ends. */
   readonly clone: Uint8Array;
+  /** Another thread makes a table of system calls and undoes itself; data of {@link Architecture.followData} at dataOffset. */
+  readonly follow?: { readonly code: Uint8Array; readonly dataOffset: number };
   /** Runs a table of system calls. */
   readonly batch: Uint8Array;
   /** spawn(table, stack, pid out) for this process. */
@@ -80,6 +82,18 @@ export interface Architecture {
   interrupted(registers: Registers, number: number, code: number): Registers;
   /** The same task about to execute its system call instruction again, as call `number`. */
   callAgain(registers: Registers, number: number): Registers;
-  /** The data that follows the heal code. */
+  /** The data that follows the heal code; the first word is the place of the busy flag of a following thread, or 0. */
   healData(registers: Registers, scratch: bigint, length: bigint, mask: bigint): Uint8Array;
+  /** The data that follows the follow code. */
+  followData(registers: Registers, parts: FollowParts): Uint8Array;
+}
+
+export interface FollowParts {
+  /** Address of the flag that is cleared when the thread no longer needs the scratch page. */
+  readonly busy: bigint;
+  readonly tgid: number;
+  readonly tid: number;
+  /** By which it stops. */
+  readonly signal: number;
+  readonly mask: bigint;
 }

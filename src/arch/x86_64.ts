@@ -44,8 +44,16 @@ export function get(registers: Registers, name: Name): bigint {
   return value;
 }
 
-/** Order of the saved registers in the heal blob's data, after scratch, length, mask and flags. */
+/** Order of the saved registers in the data of heal and follow, after the flags. */
 const healOrder: readonly Name[] = [...names.slice(0, 15), 'rip', 'rsp'];
+
+function healing(registers: Registers): bigint[] {
+  return [get(registers, 'eflags'), ...healOrder.map((name) => get(registers, name))];
+}
+
+function wordBytes(words: readonly bigint[]): Uint8Array {
+  return new Uint8Array(BigUint64Array.from(words).buffer);
+}
 
 export const x86_64: Architecture = {
   name: 'x86_64',
@@ -97,10 +105,10 @@ export const x86_64: Architecture = {
   code: x86_64Code,
 
   healData(registers, scratch, length, mask) {
-    const words = [scratch, length, mask, get(registers, 'eflags'), ...healOrder.map((name) => get(registers, name))];
-    const bytes = new Uint8Array(words.length * 8);
-    const view = new DataView(bytes.buffer);
-    words.forEach((word, index) => view.setBigUint64(index * 8, word, true));
-    return bytes;
+    return wordBytes([0n, scratch, length, mask, ...healing(registers)]);
+  },
+
+  followData(registers, { busy, tgid, tid, signal, mask }) {
+    return wordBytes([busy, BigInt(tgid), BigInt(tid), BigInt(signal), mask, ...healing(registers)]);
   },
 };

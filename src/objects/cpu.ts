@@ -191,7 +191,13 @@ function resumeSleep(registers: Registers, sleep: NonNullable<Cpu['sleep']>, reb
   }
   const now = process.hrtime.bigint();
   rebuild.writeNote(
-    encodeNote({ number, parameters: sleep.parameters, remaining: sleep.remaining }, registers, architecture, now),
+    encodeNote(
+      rebuild.tracee.tid,
+      { number, parameters: sleep.parameters, remaining: sleep.remaining },
+      registers,
+      architecture,
+      now,
+    ),
   );
   return registers;
 }

@@ -15,7 +15,7 @@ import type { DescriptorBuilder } from './descriptor-builder.ts';
 import type { LocalDescriptors } from './local-descriptors.ts';
 import type { ObjectTable } from './object-table.ts';
 import type { TimerRebuild } from './timer-rebuild.ts';
-import type { Injector } from '../tracee/injector.ts';
+import type { Inquiry } from '../tracee/inquiry.ts';
 import type { Settled } from '../tracee/interrupted-call.ts';
 import type { Tracee } from '../tracee/tracee.ts';
 import type { Vdso } from '../tracee/vdso.ts';
@@ -61,7 +61,7 @@ export interface ThreadCollection {
   readonly stat: Stat;
   /** How the thread goes on, here and after a restart (before an answer to a self-checkpoint). */
   readonly settled: Settled;
-  readonly injector: Injector;
+  readonly injector: Inquiry;
   readonly process: Collection;
 }
 
@@ -73,7 +73,7 @@ export interface Collection {
   readonly stat: Stat;
   readonly vmas: readonly SmapsVma[];
   readonly vdso: Vdso;
-  readonly injector: Injector;
+  readonly injector: Inquiry;
   /** What cannot be carried; collected, so that the user sees all of it at once. */
   readonly blockers: Blocker[];
   /** CLOCK_MONOTONIC at the stop, nanoseconds: the image tells how things were then. */
@@ -108,7 +108,7 @@ export interface Rebuild {
   readonly area: Area;
   makeArea(vdso: Vdso, hole: bigint): Area;
   vdsoMoved(distance: bigint): void;
-  /** Leaves a note in the room of the task's vdso. */
+  /** Leaves a note in the room of the task's vdso, as long as there is room. */
   writeNote(note: Uint8Array): void;
   /** Begins the task anew with this program: it stops before its first instruction. */
   execute(path: string): void;

@@ -1,5 +1,5 @@
 /** Settings that prctl reads and writes, by their names: the table entries of settings.ts and thread-settings.ts. */
-import type { Injector } from '../tracee/injector.ts';
+import type { Inquiry } from '../tracee/inquiry.ts';
 import { s } from '../image/schema.ts';
 import type { Schema } from '../image/schema-types.ts';
 import type { Rebuild } from './object.ts';
@@ -24,7 +24,7 @@ export interface Setting {
 
 export type Settings = Readonly<Record<string, Setting>>;
 
-export function collectPrctl(injector: Injector, table: Settings): PrctlValues {
+export function collectPrctl(injector: Inquiry, table: Settings): PrctlValues {
   const values: { name: string; value: bigint }[] = [];
   for (const [name, { get, written, asks = [] }] of Object.entries(table)) {
     const [a = 0, b = 0] = asks;

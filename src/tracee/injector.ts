@@ -8,13 +8,15 @@ import type { SyscallName } from '../linux/syscalls.ts';
 import { LocalMemory, syscallError } from '../linux/ffi.ts';
 import { MemoryFile, readProcess, writeProcess } from '../linux/process-memory.ts';
 import { getSignalMask, setSignalMask } from '../linux/ptrace.ts';
+import { busyAt } from './follower.ts';
+import type { Inquiry, Question } from './inquiry.ts';
 import { saysVanished, type Tracee } from './tracee.ts';
-import { assertRoom, noteOffset, noteSize, type Vdso } from './vdso.ts';
+import { assertRoom, codeSize, type Vdso } from './vdso.ts';
 
 const allSignals = 0xffff_ffff_ffff_ffffn;
 const scratchSize = 4096;
 
-export class Injector implements Disposable {
+export class Injector implements Disposable, Inquiry {
   /** A page of the task that injected calls may write to; it exists until dispose. */
   readonly scratch: bigint;
   /** The task's own signal mask; while it is driven, everything is blocked. */
@@ -26,6 +28,8 @@ export class Injector implements Disposable {
   readonly #memory: MemoryFile;
   readonly #local: LocalMemory;
   #open = true;
+  #recorded: Question[] | undefined;
+  #leads = false;
 
   /** `final`: the registers with which the task shall go on; `hole`: a free page in its address space. */
   constructor(tracee: Tracee, vdso: Vdso, final: Registers, hole: bigint) {
@@ -38,7 +42,7 @@ export class Injector implements Disposable {
     this.signalMask = getSignalMask(tracee.tid);
     this.#memory = new MemoryFile(tracee.tid);
     this.#local = LocalMemory.scratch('injector', scratchSize);
-    const code = new Uint8Array(noteOffset);
+    const code = new Uint8Array(codeSize);
     code.set(architecture.code.heal);
     code.set(architecture.code.clone, architecture.code.heal.length);
     code.set(architecture.healData(final, hole, BigInt(scratchSize), this.signalMask), architecture.code.healDataOffset);
@@ -53,6 +57,7 @@ export class Injector implements Disposable {
   /** The result of the call in the task: minus the errno on failure. */
   call(name: SyscallName, parameters: readonly (number | bigint)[]): bigint {
     const { architecture } = this.#tracee;
+    this.#recorded?.push({ name, parameters: parameters.map(BigInt) });
     this.#tracee.setRegisters(architecture.syscallAt(this.#final, this.#vdso.room, architecture.syscalls[name], parameters));
     this.#tracee.resumeToSyscallStop();
     this.#tracee.resumeToSyscallStop();
@@ -68,6 +73,42 @@ export class Injector implements Disposable {
     const result = this.call(name, parameters);
     if (result < 0n) throw syscallError(name, Number(result), `Cannot ask ${this.#tracee.tid} about itself`);
     return result;
+  }
+
+  /** What the thread is asked by `work`. */
+  record<T>(work: () => T): { result: T; questions: Question[] } {
+    const questions: Question[] = [];
+    this.#recorded = questions;
+    try {
+      return { result: work(), questions };
+    } finally {
+      this.#recorded = undefined;
+    }
+  }
+
+  /** Where the code for the threads that follow begins; undefined when there is no room for it, or no such code. */
+  get followRoom(): bigint | undefined {
+    return this.#tracee.architecture.code.follow === undefined ? undefined : this.#vdso.followRoom;
+  }
+
+  /** The same for who knows that there is room. */
+  get followCode(): bigint {
+    return this.followRoom ?? noRoom();
+  }
+
+  /** Lays down what the next thread to follow needs to heal itself; with the first one, the code, and this thread waits for them. */
+  prepareFollower(data: Uint8Array): void {
+    const { code } = this.#tracee.architecture;
+    const { follow } = code;
+    const room = this.followCode;
+    if (follow === undefined) noRoom();
+    if (!this.#leads) {
+      this.#memory.write(room, follow.code);
+      const busy = new Uint8Array(BigUint64Array.of(this.scratch + BigInt(busyAt)).buffer);
+      this.#memory.write(this.#vdso.room + BigInt(code.healDataOffset), busy);
+      this.#leads = true;
+    }
+    this.#memory.write(room + BigInt(follow.dataOffset), data);
   }
 
   /** Makes the task execute a program: on return it is stopped before that program's first instruction. */
@@ -98,11 +139,6 @@ export class Injector implements Disposable {
     return new DataView(copy.buffer);
   }
 
-  /** Writes into the note of the room, which stays when we have gone. */
-  writeNote(note: Uint8Array): void {
-    this.#memory.write(this.#vdso.room + BigInt(noteOffset), note.subarray(0, noteSize));
-  }
-
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
@@ -111,11 +147,16 @@ export class Injector implements Disposable {
       this.mustCall('munmap', [this.scratch, scratchSize]);
       setSignalMask(this.#tracee.tid, this.signalMask);
       this.#tracee.setRegisters(this.#final);
-      this.#memory.write(this.#vdso.room, new Uint8Array(noteOffset));
+      this.#memory.write(this.#vdso.room, new Uint8Array(codeSize));
+      if (this.#leads) this.#memory.write(this.followCode, new Uint8Array(codeSize));
     } catch (error) {
       if (!saysVanished(error)) throw error; // else there is nothing to heal
     } finally {
       this.#memory[Symbol.dispose]();
     }
   }
+}
+
+function noRoom(): never {
+  throw new RangeError('there is no room for following threads');
 }

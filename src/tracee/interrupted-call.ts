@@ -11,7 +11,7 @@
 import type { Architecture, BlockedCall, Registers } from '../arch/architecture.ts';
 import { readWchan } from '../linux/proc/values.ts';
 import { syscallName } from '../linux/syscalls.ts';
-import { decodeNote, type SleepNote } from './sleep-note.ts';
+import { findNote } from './sleep-note.ts';
 import { formatOf, looksLikeTime64, readTime, writeTime, type TimeFormat, type TimeUnit } from './time-in-task.ts';
 
 const EINTR = -4;
@@ -51,7 +51,7 @@ export interface Circumstances {
   /** A signal is waiting to be delivered: then an EINTR is its own. */
   readonly signalPending: boolean;
   /** What an earlier checkpoint or restart left in the vdso's room. */
-  readonly note: Uint8Array;
+  readonly notes: Uint8Array;
   /** CLOCK_MONOTONIC, nanoseconds. */
   readonly now: bigint;
 }
@@ -179,15 +179,10 @@ function originalNumber(registers: Registers, call: BlockedCall, circumstances: 
 function matchingNote(
   registers: Registers,
   call: BlockedCall,
-  { architecture, note, now }: Circumstances,
-): SleepNote | undefined {
-  const found = decodeNote(note);
-  if (found === undefined || found.deadline < now) return undefined;
-  const same =
-    found.instruction === registers[architecture.instructionPointer] &&
-    found.stack === registers[architecture.stackPointer] &&
-    found.parameters.every((word, index) => word === call.parameters[index]);
-  return same ? found : undefined;
+  { tid, architecture, notes, now }: Circumstances,
+): { number: number; deadline: bigint } | undefined {
+  const found = findNote(notes, tid, call.parameters, registers, architecture);
+  return found !== undefined && found.deadline >= now ? found : undefined;
 }
 
 /** Nanoseconds left; undefined for a call without relative time limit, which is simply made again. */

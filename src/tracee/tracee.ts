@@ -156,7 +156,10 @@ export class Tracee implements Disposable {
   waitForTrap(): { signal: number } {
     for (;;) {
       const status = this.wait();
-      if (status.kind === 'signal' && status.signal !== SIGSTOP) return { signal: status.signal };
+      if (status.kind === 'signal' && status.signal !== SIGSTOP) {
+        this.#atSignalCheck = true; // ptrace_signal is called from there (kernel/signal.c: get_signal)
+        return { signal: status.signal };
+      }
       if (status.kind === 'signal') this.#swallowedStops++;
       this.resume(PTRACE.CONT, 0);
     }

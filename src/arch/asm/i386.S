@@ -8,6 +8,17 @@
  * not iretq: that needs a stack, and a signal between the two would write its frame there. */
         .section heal, "ax"
         syscall
+        mov     rbx, [rip + busy]
+        mov     ebp, 1000000
+1:      test    rbx, rbx
+        jz      2f
+        cmp     dword ptr [rbx], 0
+        je      2f
+        mov     eax, 24                         /* sched_yield() */
+        syscall
+        dec     ebp
+        jnz     1b
+2:
         mov     eax, 11                         /* munmap(scratch, length) */
         mov     rdi, [rip + scratch]
         mov     rsi, [rip + length]
@@ -38,6 +49,7 @@
         mov     rdi, [rip + saved_rdi]
         jmp     fword ptr [rip + saved_eip]
         .balign 8
+busy:           .quad 0
 scratch:        .quad 0
 length:         .quad 0
 mask:           .quad 0

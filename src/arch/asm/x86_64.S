@@ -8,6 +8,17 @@
  * memory below it may belong to somebody else) and restart_block is left alone (rt_sigreturn would clear it). */
         .section heal, "ax"
         syscall
+        mov     rbx, [rip + busy]               /* another thread may still be using the scratch page: see follow */
+        mov     ebp, 1000000
+1:      test    rbx, rbx
+        jz      2f
+        cmp     dword ptr [rbx], 0
+        je      2f
+        mov     eax, 24                         /* sched_yield() */
+        syscall
+        dec     ebp
+        jnz     1b
+2:
         mov     eax, 11                         /* munmap(scratch, length) */
         mov     rdi, [rip + scratch]
         mov     rsi, [rip + length]
@@ -38,6 +49,7 @@
         mov     rdi, [rip + saved_rdi]
         jmp     [rip + saved_rip]
         .balign 8
+busy:           .quad 0
 scratch:        .quad 0
 length:         .quad 0
 mask:           .quad 0
@@ -74,9 +86,83 @@ saved_rsp:      .quad 0
         mov     edx, 0x40000000
         xor     r10d, r10d
         syscall
-2:      jmp     . - 377                         /* heal, behind its first instruction */
+2:      jmp     . - 417                         /* heal, behind its first instruction */
 1:      mov     eax, 60                         /* exit */
         syscall
+
+/* follow: another thread of the process answers questions while the first is held in `heal`. rbx points at a table of
+ * calls, 64 bytes each: number (-1 ends), five arguments, result. Then the thread says that it needs the scratch page
+ * no more, and sends itself a signal that nothing happens by, which stops it for its tracer. If there is none any more, it
+ * restores its signal mask and its registers, which lie behind the code, and goes on. */
+        .section follow, "ax"
+1:      mov     rax, [rbx]
+        cmp     rax, -1
+        je      2f
+        mov     rdi, [rbx + 8]
+        mov     rsi, [rbx + 16]
+        mov     rdx, [rbx + 24]
+        mov     r10, [rbx + 32]
+        mov     r8, [rbx + 40]
+        syscall
+        mov     [rbx + 48], rax
+        add     rbx, 64
+        jmp     1b
+2:      mov     rbx, [rip + f_busy]
+        mov     dword ptr [rbx], 0
+        mov     eax, 234                        /* tgkill(tgid, tid, signal) */
+        mov     rdi, [rip + f_tgid]
+        mov     rsi, [rip + f_tid]
+        mov     rdx, [rip + f_signal]
+        syscall
+        lea     rsp, [rip + f_flags]
+        popfq
+        mov     rsp, [rip + f_saved_rsp]
+        mov     eax, 14                         /* rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8) */
+        mov     edi, 2
+        lea     rsi, [rip + f_mask]
+        mov     edx, 0
+        mov     r10d, 8
+        syscall
+        mov     r15, [rip + f_saved_r15]
+        mov     r14, [rip + f_saved_r14]
+        mov     r13, [rip + f_saved_r13]
+        mov     r12, [rip + f_saved_r12]
+        mov     rbp, [rip + f_saved_rbp]
+        mov     rbx, [rip + f_saved_rbx]
+        mov     r11, [rip + f_saved_r11]
+        mov     r10, [rip + f_saved_r10]
+        mov     r9, [rip + f_saved_r9]
+        mov     r8, [rip + f_saved_r8]
+        mov     rax, [rip + f_saved_rax]
+        mov     rcx, [rip + f_saved_rcx]
+        mov     rdx, [rip + f_saved_rdx]
+        mov     rsi, [rip + f_saved_rsi]
+        mov     rdi, [rip + f_saved_rdi]
+        jmp     [rip + f_saved_rip]
+        .balign 8
+f_busy:         .quad 0
+f_tgid:         .quad 0
+f_tid:          .quad 0
+f_signal:       .quad 0
+f_mask:         .quad 0
+f_flags:        .quad 0
+f_saved_r15:     .quad 0
+f_saved_r14:     .quad 0
+f_saved_r13:     .quad 0
+f_saved_r12:     .quad 0
+f_saved_rbp:     .quad 0
+f_saved_rbx:     .quad 0
+f_saved_r11:     .quad 0
+f_saved_r10:     .quad 0
+f_saved_r9:      .quad 0
+f_saved_r8:      .quad 0
+f_saved_rax:     .quad 0
+f_saved_rcx:     .quad 0
+f_saved_rdx:     .quad 0
+f_saved_rsi:     .quad 0
+f_saved_rdi:     .quad 0
+f_saved_rip:     .quad 0
+f_saved_rsp:     .quad 0
 
 /* batch: runs a table of system calls. rbx points at the first entry, 80 bytes each: number (-1 ends), six
  * arguments, result, address that also receives the result (0: none), flags (1: may fail). Ends in int3 with rbx at
