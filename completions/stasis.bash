@@ -44,7 +44,7 @@ _stasis() {
         --signal) _stasis_complete undefined "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-d --detach --pids -n --copies --signal --dry-run --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-d --detach --lazy --pids -n --copies --signal --dry-run --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete file "$current"
       fi

@@ -35,6 +35,7 @@ complete -c ckpt -s V -l version -d 'Print the version, then end'
 complete -c stasis -n __fish_use_subcommand -f -a restart -d 'continue a process from an image'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -F
 complete -c stasis -n '__fish_seen_subcommand_from restart' -s d -l detach -d 'Continue in the background and print the new process id'
+complete -c stasis -n '__fish_seen_subcommand_from restart' -l lazy -d 'Run the program before all of its memory has been read; the rest follows, first what it touches. Needs root'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -s n -l copies -r -F -d 'With -d: continue N copies side by side and print the process id of each. Needs a FILE'
 complete -c stasis -n '__fish_seen_subcommand_from restart' -l signal -r -F -d 'With -d: send this signal to the program when it has been continued; its value (si_int) is the number of the copy, from 0'
@@ -48,6 +49,7 @@ complete -c stasis -n '__fish_seen_subcommand_from restart' -s h -l help -d 'Exp
 complete -c stasis -n '__fish_seen_subcommand_from restart' -s V -l version -d 'Print the version, then end'
 complete -c rstr -F
 complete -c rstr -s d -l detach -d 'Continue in the background and print the new process id'
+complete -c rstr -l lazy -d 'Run the program before all of its memory has been read; the rest follows, first what it touches. Needs root'
 complete -c rstr -l pids -r -F -d 'With -d: the process and thread ids of the checkpoint where they are free (keep, the default), those or an error (same), or a new process id (new)'
 complete -c rstr -s n -l copies -r -F -d 'With -d: continue N copies side by side and print the process id of each. Needs a FILE'
 complete -c rstr -l signal -r -F -d 'With -d: send this signal to the program when it has been continued; its value (si_int) is the number of the copy, from 0'

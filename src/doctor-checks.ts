@@ -125,9 +125,9 @@ export const checks: readonly CheckSpec[] = [
   ),
   probed(
     'userfaultfd',
-    'tracking of written pages (userfaultfd)',
+    'memory that comes late, tracking of written pages (userfaultfd)',
     false,
-    'Not needed yet; incremental checkpoints will use it. sysctl vm.unprivileged_userfaultfd=1 allows it to everyone.',
+    'Without it "restart --lazy" does not work, which takes CAP_SYS_PTRACE besides. sysctl vm.unprivileged_userfaultfd=1 allows it to everyone.',
     'userfaultfd',
   ),
   probed(

@@ -88,13 +88,22 @@ export class RestartedProcess extends ProcessHandle {
  * const { code, signal } = await program.wait();
  */
 export async function restart(source: SourceLike, options: RestartOptions = {}): Promise<RestartedProcess> {
-  const { acceptChangedFiles = false, pids = 'keep', dryRun = false, signal, onProgress } = options;
+  const { acceptChangedFiles = false, lazy = false, pids = 'keep', dryRun = false, signal, onProgress } = options;
   if (!pidChoices.includes(pids))
     throw new StasisError('USAGE', `Cannot restart: pids is ${pidChoices.join(' or ')}, not ${pids as string}`);
   const given = new Given();
   const streams = given.streams({ input: 'inherit', output: 'inherit', error: 'inherit', ...options.streams });
   const place = await given.source(source);
-  const work = { kind: 'restart', source: place, acceptChangedFiles, pids, dryRun, streams, given: given.fds.length } as const;
+  const work = {
+    kind: 'restart',
+    source: place,
+    acceptChangedFiles,
+    lazy,
+    pids,
+    dryRun,
+    streams,
+    given: given.fds.length,
+  } as const;
   const { result, waiter } = await performWith(given, work, { signal, onProgress });
   return new RestartedProcess(result, waiter);
 }

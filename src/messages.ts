@@ -5,14 +5,15 @@
 import { writeSync } from 'node:fs';
 import { closeFrom, silence, type SpawnTable } from './linux/spawn.ts';
 
-const messagesFd = 5;
+export const messagesFd = 5;
 
-/** For the starting side: gives the helper our standard error (or `errors`) as its descriptor for messages, and no other stream. */
-export function detachStreams(table: SpawnTable, errors = 2): void {
+/** For the starting side: gives the helper our standard error (or `errors`) as its descriptor for messages, and no other stream.
+ * `more` gives it more descriptors and answers the highest that it has then. */
+export function detachStreams(table: SpawnTable, errors = 2, more: () => number = () => messagesFd): void {
   const F_SETFD = 2;
   table.add('fcntl', [errors, F_SETFD, 0], true);
   table.add('dup3', [errors, messagesFd, 0], true); // fails when it is that already
-  closeFrom(table, messagesFd + 1);
+  closeFrom(table, more() + 1);
   for (const fd of [0, 1, 2]) silence(table, fd);
 }
 

@@ -14,6 +14,7 @@ import { ImageReader } from './image/reader.ts';
 import { architectures } from './arch/recognise.ts';
 import { x86_64 } from './arch/x86_64.ts';
 import { syscall, syscallError } from './linux/ffi.ts';
+import { LazyRestart } from './lazy-restart.ts';
 import { makePipe } from './linux/descriptors.ts';
 import { readStat } from './linux/proc/stat.ts';
 import { controllingTerminal } from './linux/terminal.ts';
@@ -39,6 +40,11 @@ export interface RestartOptions {
   readonly acceptChangedFiles?: boolean;
   /** The ids that processes and threads have afterwards; default: 'keep'. In the foreground the program has that of this process. */
   readonly pids?: PidChoice;
+  /**
+   * The program runs before all of its memory has come; the rest follows, first what it touches. The image must be a file, and
+   * stay as it is until then. PRIVILEGE without CAP_SYS_PTRACE.
+   */
+  readonly lazy?: boolean;
   /** Reads and checks everything, starts nothing. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -51,6 +57,8 @@ export interface BirthOptions {
   readonly streams?: Streams;
   /** Called with the pid of the new process before it does anything. */
   readonly born?: (pid: number) => void;
+  /** Our descriptor for what helper processes have to say; default: standard error. */
+  readonly errors?: number;
 }
 
 /** Times in milliseconds. */
@@ -88,18 +96,21 @@ export async function restart(source: Source, options: RestartOptions & BirthOpt
 export async function rebuildFrom(
   input: OpenSource,
   rebuildOptions: RebuildOptions,
-  options: RestartOptions,
+  options: RestartOptions & Pick<BirthOptions, 'errors'>,
   exitCode = false,
 ): Promise<RestartResult & { systemCalls: boolean }> {
   const started = performance.now();
   using rebuild = new ImageRebuild(rebuildOptions);
+  using lazy = options.lazy === true ? new LazyRestart(input, rebuild, options.errors ?? 2) : undefined;
   const counts = { bytes: 0, pages: 0 };
   let systemCalls = false;
   try {
     for await (const event of eventsOf(input, options, counts, rebuild.buffers)) {
+      const comesLate = lazy?.add(event) === true;
       const kind = kindOf(event.kind.tag);
       if (event.type === 'close') {
         kind?.close?.(rebuild.task);
+        lazy?.closed(event);
         continue;
       }
       if (is(event, tree.record)) rebuild.beginTree(event.value);
@@ -108,9 +119,12 @@ export async function rebuildFrom(
         rebuild.beginTask(event.value.pid);
       }
       if (kind?.restart === undefined) continue;
-      const { objref, data } = event;
+      if (comesLate) continue;
+      const { objref } = event;
+      const data = event.data ?? lazy?.dataOf(event, rebuild.buffers);
       kind.restart(event.value, rebuild.task, data === undefined ? { objref } : { objref, data });
     }
+    lazy?.awaitKeeper();
     rebuild.finish();
     return {
       pid: rebuild.rootPid,
@@ -142,7 +156,9 @@ async function* eventsOf(
 ) {
   const reader = new ImageReader(
     kinds,
-    buffers === undefined ? {} : { buffer: (bytes) => buffers.next.bytes.subarray(0, bytes) },
+    buffers === undefined
+      ? {}
+      : { data: options.lazy === true ? 'skip' : 'check', buffer: (bytes) => buffers.next.bytes.subarray(0, bytes) },
   );
   let last = performance.now();
   for (const event of readEvents(reader, input)) {
@@ -272,6 +288,7 @@ class Helper {
       source,
       pid: process.pid,
       acceptChangedFiles: options.acceptChangedFiles === true,
+      lazy: options.lazy === true,
       terminal: controllingTerminal(readStat(process.pid).tty_nr),
     };
     const table = new SpawnTable(x86_64.code.spawn);

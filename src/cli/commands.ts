@@ -146,6 +146,11 @@ export const commands: readonly CommandSpec[] = [
     options: [
       { name: 'detach', short: 'd', summary: 'Continue in the background and print the new process id', excludes: ['dry-run'] },
       {
+        name: 'lazy',
+        summary: 'Run the program before all of its memory has been read; the rest follows, first what it touches. Needs root',
+        excludes: ['dry-run'],
+      },
+      {
         name: 'pids',
         value: 'keep|same|new',
         summary:

@@ -15,15 +15,16 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
   const quiet = invocation.flag('quiet');
   const acceptChangedFiles = invocation.flag('accept-changed-files');
   const pids = pidsOption(invocation);
+  const lazy = invocation.flag('lazy');
   const copies = copiesOption(invocation, source);
   const notify = signalOption(invocation);
   const { become, restart } = await import('../restart.ts');
   // From here on the terminal belongs to the program: no progress.
-  if (!invocation.flag('detach') && !dryRun) return become(source, { acceptChangedFiles, signal });
+  if (!invocation.flag('detach') && !dryRun) return become(source, { acceptChangedFiles, lazy, signal });
   const results: RestartResult[] = [];
   for (let copy = 0; copy < (copies ?? 1); copy++) {
     using progress = openProgress(!json && !quiet);
-    const result = await restart(source, { acceptChangedFiles, pids, dryRun, signal, onProgress: progress.update });
+    const result = await restart(source, { acceptChangedFiles, lazy, pids, dryRun, signal, onProgress: progress.update });
     progress[Symbol.dispose]();
     if (notify !== undefined && !dryRun) {
       const { queueSignal } = await import('../linux/queue-signal.ts');

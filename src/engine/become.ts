@@ -4,7 +4,7 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
-import { say } from '../messages.ts';
+import { messagesFd, say } from '../messages.ts';
 import type { Birth } from '../rebuild.ts';
 import { rebuildFrom, type Order } from '../restart.ts';
 import { openSource, type Source } from '../source.ts';
@@ -19,6 +19,7 @@ interface Request {
   readonly acceptChangedFiles: boolean;
   readonly terminal?: string;
   readonly imageOnStdin: boolean;
+  readonly lazy: boolean;
 }
 
 export async function main(text: string): Promise<void> {
@@ -39,7 +40,12 @@ export async function main(text: string): Promise<void> {
   try {
     using input = openSource(request.source);
     const surroundings = { imageOnStdin: request.imageOnStdin, terminal: request.terminal };
-    const result = await rebuildFrom(input, { birth, acceptChangedFiles: request.acceptChangedFiles, surroundings }, {}, true);
+    const result = await rebuildFrom(
+      input,
+      { birth, acceptChangedFiles: request.acceptChangedFiles, surroundings },
+      { lazy: request.lazy, errors: messagesFd },
+      true,
+    );
     result.notes.forEach(say);
   } catch (error) {
     const failure = error instanceof StasisError ? error : new StasisError('RESTART_FAILED', String(error), { cause: error });

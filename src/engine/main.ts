@@ -16,6 +16,10 @@ async function main(): Promise<void> {
       sayUncaught();
       await (await import('./supervise.ts')).main(words);
       break;
+    case 'keep':
+      sayUncaught();
+      (await import('./keep.ts')).main(words);
+      break;
     case 'serve':
       await (await import('./serve.ts')).main();
       break;

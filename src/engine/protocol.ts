@@ -35,6 +35,7 @@ export type Work = Working &
         readonly kind: 'restart';
         readonly source: Place;
         readonly acceptChangedFiles: boolean;
+        readonly lazy: boolean;
         readonly pids: PidChoice;
         readonly dryRun: boolean;
         readonly streams: StandardStreams;

@@ -78,13 +78,15 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
       return await checkpoint(pid, place?.target, { ...options, after, compress, freeze, dryRun, delivered });
     }
     case 'restart': {
-      const { acceptChangedFiles, pids, dryRun } = work;
+      const { acceptChangedFiles, lazy, pids, dryRun } = work;
       using place = open(work.source);
       using streams = openStreams(work.streams);
       const born = (pid: number): void => watch(id, pid);
       const result = await restart(place.target, {
         ...options,
         acceptChangedFiles,
+        lazy,
+        errors: streams.fds[2],
         pids,
         dryRun,
         streams: streams.fds,

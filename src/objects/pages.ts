@@ -87,7 +87,7 @@ export function bytesOf({ runs }: Pages): number {
 }
 
 /** Runs and spans rise, so one pass over both is enough; a run that does not rise is outside too. */
-function assertWithin(ranges: readonly Range[], spans: readonly Span[]): void {
+export function assertWithin(ranges: readonly Range[], spans: readonly Span[]): void {
   let low = 0;
   for (let high = spans.length; low < high;) {
     const middle = (low + high) >> 1;

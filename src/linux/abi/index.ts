@@ -34,8 +34,8 @@ import { cmsghdr, msghdr, sockaddr_in, sockaddr_in6, sockaddr_ll, sockaddr_nl, s
 import { statx } from './stat.ts';
 import { termios, winsize } from './termios.ts';
 import { itimerspec, timespec, itimerval } from './time.ts';
+import { uffd_msg, uffdio_api, uffdio_copy, uffdio_register, uffdio_zeropage } from './userfaultfd.ts';
 import { iovec } from './uio.ts';
-import { uffdio_api, uffdio_register } from './userfaultfd.ts';
 import { user_regs_struct } from './user-x86_64.ts';
 
 export const structTables: readonly StructTable<Fields>[] = [
@@ -86,9 +86,12 @@ export const structTables: readonly StructTable<Fields>[] = [
   timespec,
   itimerspec,
   itimerval,
-  iovec,
+  uffd_msg,
   uffdio_api,
+  uffdio_copy,
   uffdio_register,
+  uffdio_zeropage,
+  iovec,
   user_regs_struct,
   timespec32,
   compat_sigaction,
