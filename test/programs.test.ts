@@ -45,6 +45,7 @@ const subjects: Subject[] = [
   { program: 'tcp', arguments: ['4', 'full'], rootOnly: true }, // what has not arrived is only seen with CAP_NET_ADMIN
   { program: 'tcp', arguments: ['6'] },
   { program: 'udp', arguments: ['4'] },
+  { program: 'netlink' },
   { program: 'udp', arguments: ['6', 'raw'], rootOnly: true },
   { program: 'signals' },
   { program: 'identity' },

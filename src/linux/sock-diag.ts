@@ -1,5 +1,12 @@
 /** What the kernel tells of all sockets of a network namespace: man 7 sock_diag. */
-import { inet_diag_msg, inet_diag_req_v2, unix_diag_msg, unix_diag_req } from './abi/sock-diag.ts';
+import {
+  inet_diag_msg,
+  inet_diag_req_v2,
+  netlink_diag_msg,
+  netlink_diag_req,
+  unix_diag_msg,
+  unix_diag_req,
+} from './abi/sock-diag.ts';
 import { decodeAttributes, NETLINK, Netlink, NLM_F } from './netlink.ts';
 import { AF } from './socket-address.ts';
 import { viewOf } from './structs.ts';
@@ -135,6 +142,36 @@ export function readInetSockets(family: typeof AF.INET | typeof AF.INET6, protoc
       receive: found.idiag_rqueue,
       send: found.idiag_wqueue,
       shutdown: decodeAttributes(body.subarray(inet_diag_msg.size)).get(INET_DIAG_SHUTDOWN)?.[0] ?? 0,
+    };
+  });
+}
+
+export interface NetlinkSocket {
+  readonly ino: number;
+  readonly type: number;
+  readonly protocol: number;
+  readonly port: number;
+  readonly remotePort: number;
+  readonly remoteGroup: number;
+  /** Bit n - 1: member of group n. */
+  readonly groups: Uint8Array;
+}
+
+export function readNetlinkSockets(): NetlinkSocket[] {
+  using netlink = new Netlink(NETLINK.SOCK_DIAG, 'its netlink sockets');
+  const everyProtocol = 0xff;
+  const showGroups = 2;
+  const request = netlink_diag_req.make({ sdiag_family: AF.NETLINK, sdiag_protocol: everyProtocol, ndiag_show: showGroups });
+  return netlink.dump(SOCK_DIAG_BY_FAMILY, request).map(({ body }) => {
+    const found = netlink_diag_msg.parse(body);
+    return {
+      ino: found.ndiag_ino,
+      type: found.ndiag_type,
+      protocol: found.ndiag_protocol,
+      port: found.ndiag_portid,
+      remotePort: found.ndiag_dst_portid,
+      remoteGroup: found.ndiag_dst_group,
+      groups: decodeAttributes(body.subarray(netlink_diag_msg.size)).get(1)?.slice() ?? new Uint8Array(0),
     };
   });
 }

@@ -3,6 +3,7 @@
  * (SO_ERROR, TCP_INFO…), and those that cannot be read, are not here. Source: man 7 socket, ip, ipv6, tcp, udp, unix,
  * netlink, packet; net/core/sock.c.
  */
+import { attachFilter, readFilter } from './socket-filter.ts';
 import { getInt, getOption, setOption } from './sockets.ts';
 
 const SOL = { SOCKET: 1, IP: 0, IPV6: 41, TCP: 6, UDP: 17, ICMPV6: 58, RAW: 255, NETLINK: 270, PACKET: 263 } as const;
@@ -183,7 +184,9 @@ const byName = new Map(
     .map((entry) => [entry.name, entry]),
 );
 
-export const optionNames: readonly string[] = [...byName.keys()];
+const filterName = 'SO_ATTACH_FILTER';
+
+export const optionNames: readonly string[] = [...byName.keys(), filterName];
 
 export interface OptionValue {
   readonly name: string;
@@ -192,7 +195,14 @@ export interface OptionValue {
 
 /** The values of all options that the socket has. */
 export function readOptions(fd: number, which: readonly OptionTable[]): OptionValue[] {
-  return which.flatMap((name) => tables[name].flatMap((option) => readOption(fd, option) ?? []));
+  const filter = readFilter(fd);
+  const options = which.flatMap((name) => tables[name].flatMap((option) => readOption(fd, option) ?? []));
+  return filter === undefined || filter.length === 0 ? options : [...options, { name: filterName, value: filter }];
+}
+
+/** A filter that is a program of eBPF cannot be read back. */
+export function hasUnreadableFilter(fd: number): boolean {
+  return readFilter(fd) === undefined;
 }
 
 function readOption(fd: number, { name, level, option, size }: SocketOption): OptionValue | undefined {
@@ -207,6 +217,7 @@ export function writeOptions(fd: number, wanted: readonly OptionValue[]): string
 }
 
 function writeOption(fd: number, name: string, value: number | Uint8Array): boolean {
+  if (name === filterName) return typeof value !== 'number' && attachFilter(fd, value) === 0;
   const option = byName.get(name);
   if (option === undefined) return false;
   const isSame = (): boolean => {

@@ -5,7 +5,7 @@ import { readGroups, readMemberships, type Membership } from '../linux/multicast
 import { POLLERR, pollEvents } from '../linux/poll.ts';
 import { IPPROTO } from '../linux/sock-diag.ts';
 import { AF } from '../linux/socket-address.ts';
-import type { OptionTable } from '../linux/socket-options.ts';
+import { hasUnreadableFilter, type OptionTable } from '../linux/socket-options.ts';
 import { peekDatagrams } from '../linux/socket-queue.ts';
 import { getInt, getIoctl, SOCK } from '../linux/sockets.ts';
 import { inetAddressOf, inetAddressSchema, inetText, isUnbound, type InetAddress } from './inet-address.ts';
@@ -13,7 +13,7 @@ import { makeInetDatagramSockets } from './inet-datagram-sockets.ts';
 import { node, type ObjectKind } from './object.ts';
 import { fdBlocker, fileType, type OpenFileKind } from './open-file.ts';
 import { openStream } from './open-stream.ts';
-import { collectOptions, optionsSchema, type StoredOption } from './socket-options.ts';
+import { collectOptions, filterBlocker, optionsSchema, type StoredOption } from './socket-options.ts';
 import { collectQueue } from './socket-queue.ts';
 import { snapshotOf, withDuplicate } from './socket-snapshot.ts';
 import { socketWorldOf } from './socket-world.ts';
@@ -102,6 +102,7 @@ export const inetDatagramSocket: ObjectKind<InetDatagramValue> & OpenFileKind = 
       if ((pollEvents(fd) & POLLERR) !== 0)
         // a look at the queue would take it away (net/core/datagram.c)
         return fdBlocker(file, 'an error waits to be told to the program', 'Let the program use the socket first');
+      if (hasUnreadableFilter(fd)) return filterBlocker(file);
       const local = inetAddressOf('getsockname', fd);
       const remote = inetAddressOf('getpeername', fd);
       const groups = [...readGroups(AF.INET), ...(sort.family === AF.INET6 ? readGroups(AF.INET6) : [])];

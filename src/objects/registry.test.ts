@@ -69,6 +69,7 @@ const programs: Readonly<Record<string, string>> = {
   'file-owner': 'owners',
   inotify: 'watches',
   'message-queue': 'watches',
+  'netlink-socket': 'netlink',
   fd: 'files',
   'open-nameless': 'nameless',
   pty: 'terminals',

@@ -20,6 +20,7 @@ import { intervalTimers } from './interval-timers.ts';
 import { membarrier } from './membarrier.ts';
 import { messageQueue } from './message-queue.ts';
 import { mm } from './mm.ts';
+import { netlinkSocket } from './netlink-socket.ts';
 import type { ObjectKind } from './object.ts';
 import { openDevice } from './open-device.ts';
 import { openDirectory } from './open-directory.ts';
@@ -91,6 +92,7 @@ const openFiles: readonly (AnyKind & OpenFileKind)[] = [
   inetDatagramSocket,
   pidFd,
   inotify,
+  netlinkSocket,
   openStream,
 ]; // prettier-ignore
 

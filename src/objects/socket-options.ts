@@ -1,9 +1,11 @@
 /** Options of a socket in an image: those that a fresh socket of its kind does not have. */
 import { closeSync } from 'node:fs';
+import type { Blocker } from '../errors.ts';
 import { s } from '../image/schema.ts';
 import type { Schema } from '../image/schema-types.ts';
 import { optionNames, readOptions, writeOptions, type OptionTable, type OptionValue } from '../linux/socket-options.ts';
 import { openSocket } from '../linux/sockets.ts';
+import { fdBlocker, type OpenFile } from './open-file.ts';
 
 export interface StoredOption {
   readonly name: string;
@@ -12,7 +14,7 @@ export interface StoredOption {
 }
 
 export const optionsSchema: Schema<readonly StoredOption[]> = s.array(
-  s.record({ name: s.oneOf(...optionNames), number: s.optional(s.int()), bytes: s.optional(s.hex(s.bytes(64))) }),
+  s.record({ name: s.oneOf(...optionNames), number: s.optional(s.int()), bytes: s.optional(s.hex(s.bytes(32768))) }),
   256,
 );
 
@@ -21,6 +23,10 @@ export interface SocketType {
   readonly type: number;
   readonly protocol: number;
   readonly options: readonly OptionTable[];
+}
+
+export function filterBlocker(file: OpenFile): Blocker {
+  return fdBlocker(file, 'it has a filter of eBPF, which cannot be read back', 'Let the program remove it (SO_DETACH_FILTER)');
 }
 
 const fresh = new Map<string, ReadonlyMap<string, number | string>>();

@@ -4,6 +4,7 @@ import { s } from '../image/schema.ts';
 import { POLLERR, POLLIN, pollEvents } from '../linux/poll.ts';
 import { IPPROTO, state, type InetSocket } from '../linux/sock-diag.ts';
 import { AF } from '../linux/socket-address.ts';
+import { hasUnreadableFilter } from '../linux/socket-options.ts';
 import { peekStream } from '../linux/socket-queue.ts';
 import { getInt, SOCK } from '../linux/sockets.ts';
 import { tcpState } from '../linux/tcp.ts';
@@ -19,7 +20,7 @@ import {
 import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
 import { fdBlocker, fileType, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { openStream } from './open-stream.ts';
-import { collectOptions, optionsSchema, type StoredOption } from './socket-options.ts';
+import { collectOptions, filterBlocker, optionsSchema, type StoredOption } from './socket-options.ts';
 import { collectQueue } from './socket-queue.ts';
 import { snapshotOf, withDuplicate, type SocketSnapshot } from './socket-snapshot.ts';
 import { socketWorldOf } from './socket-world.ts';
@@ -148,6 +149,7 @@ function collectSocket(fd: number, sight: Sight, file: OpenFile, objref: number,
   const { family, local, remote } = sight;
   const protocolOptions = family === AF.INET6 ? (['ip', 'ipv6'] as const) : (['ip'] as const);
   const type = { family, type: SOCK.STREAM, protocol: 0, options: ['socket', ...protocolOptions, 'tcp'] as const };
+  if (hasUnreadableFilter(fd)) return filterBlocker(file);
   const isSized = (getInt(fd, SOL_SOCKET, SO_BUF_LOCK) ?? 0) !== 0;
   const base = {
     family: family === AF.INET6 ? ('inet6' as const) : ('inet' as const),

@@ -6,6 +6,7 @@ import { POLLERR, pollEvents } from '../linux/poll.ts';
 import { readCwd } from '../linux/proc/links.ts';
 import { isSocketFile } from '../linux/socket-file.ts';
 import { AF, addressText, decodeAddress } from '../linux/socket-address.ts';
+import { hasUnreadableFilter } from '../linux/socket-options.ts';
 import { peekDatagrams, peekStream } from '../linux/socket-queue.ts';
 import { state, type UnixSocket } from '../linux/sock-diag.ts';
 import { addressOf, getIoctl, getOption, SOCK } from '../linux/sockets.ts';
@@ -14,7 +15,7 @@ import { node, type Collection, type ImageNode, type ObjectKind } from './object
 import { fdBlocker, fileType, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { openStream } from './open-stream.ts';
 import { statPath } from './path-stat.ts';
-import { collectOptions, optionsSchema, type StoredOption } from './socket-options.ts';
+import { collectOptions, filterBlocker, optionsSchema, type StoredOption } from './socket-options.ts';
 import { collectQueue } from './socket-queue.ts';
 import { snapshotOf, withDuplicate } from './socket-snapshot.ts';
 import { socketWorldOf } from './socket-world.ts';
@@ -151,6 +152,7 @@ function collectSocket(fd: number, found: UnixSocket, file: OpenFile, objref: nu
   if (hasError && found.type !== SOCK.STREAM)
     // a look at the queue would take the error away (net/core/datagram.c)
     return fdBlocker(file, 'an error waits to be told to the program', 'Let the program use the socket first');
+  if (hasUnreadableFilter(fd)) return filterBlocker(file);
   const isListening = found.state === state.LISTEN;
   const name = nameOf(fd, 'getsockname');
   const peerName = nameOf(fd, 'getpeername');
