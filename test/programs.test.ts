@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkout, Room } from './harness.ts';
 import { type Program } from './program.ts';
 import { lacks } from './needs.ts';
-import { comm, ordinaryUser, tracerOf } from './processes.ts';
+import { ordinaryUser, tracerOf } from './processes.ts';
+import { differences, everythingOf } from './proc-comparison.ts';
 import { checkSequence } from './sequence.ts';
 
 const cpu = fs.readFileSync('/proc/cpuinfo', 'utf8');
@@ -120,11 +121,11 @@ for (const { caller, uid, skip } of callers) {
       test(`${name} goes on after kill and restart`, options, async () => {
         using room = new Room({ uid });
         const program = await begin(room, subject);
-        const name = comm(program.pid);
+        const before = everythingOf(program.pid);
         await room.checkpoint(program, room.path('image'), '--kill');
         await program.gone();
         const again = await room.restart(room.path('image'), program);
-        assert.equal(comm(again.pid), name, 'comm');
+        assert.deepEqual(differences(before, everythingOf(again.pid)), []);
         assert.equal(tracerOf(again.pid), 0, 'nobody traces it any more');
         await sleep(50);
         room.go();
