@@ -7,10 +7,12 @@ import { readExe } from './linux/proc/links.ts';
 import type { SeccompFilter } from './linux/seccomp-filters.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
 import { collectCpu } from './objects/cpu.ts';
+import { cpuRefusals } from './objects/cpu-refusals.ts';
 import { collectCredentials, credentials } from './objects/credentials.ts';
 import { identify, referToFile } from './objects/file.ts';
 import { collectFiles } from './objects/files.ts';
 import { collectFs, fs } from './objects/fs.ts';
+import { collectLdt } from './objects/ldt.ts';
 import { collectLimits, limits } from './objects/limits.ts';
 import { collectIntervalTimers } from './objects/interval-timers.ts';
 import { collectMembarrier } from './objects/membarrier.ts';
@@ -150,6 +152,7 @@ function collectProcess(
     node(fs.record, collectFs(collection)),
     node(limits.record, collectLimits(collection)),
     node(settings.record, collectSettings(collection)),
+    ...collectLdt(injector),
     ...collectMembarrier(collection),
     ...collectPosixTimers(collection),
     ...collectPendingSignals(collection),
@@ -216,6 +219,7 @@ function threadNode(
 ): ImageNode {
   const { tracee, status, stat, settled } = frozen;
   const collection: ThreadCollection = { tid: tracee.tid, tracee, status, stat, settled, injector, process };
+  process.blockers.push(...cpuRefusals(tracee.tid, frozen.registers));
   const segments = collectTls(collection);
   const children = [
     node(

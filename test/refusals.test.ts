@@ -18,6 +18,7 @@ const refusals: Record<string, RegExp> = {
   socket: /socket/,
   pidfd: /pidfd.*process 1/,
   seccomp: /seccomp/,
+  breakpoint: /hardware breakpoint/,
   namespace: /namespace|uts/,
   aio: /aio/,
   sealed: /sealed/,

@@ -43,7 +43,7 @@ suite('SIGKILL', { skip: lacks('gcc', 'libc6-dev') }, () => {
   for (const { name, each, rounds, flags, skip } of [
     { name: 'steps', each: 20_000, rounds: allRounds, flags: [], skip: false },
     { name: 'spin', each: 100_000, rounds: allRounds, flags: [], skip: false },
-    { name: 'steps', each: 20_000, rounds: Math.ceil(allRounds / 4), ...m32 },
+    { name: 'steps', each: 20_000, rounds: Math.ceil(allRounds / 8), ...m32 },
   ]) {
     const words = [String(rounds), 'checkpoints of', name, ...flags, 'are killed'];
     test(words.join(' '), { skip, timeout: 170_000 + rounds * 1000 }, async () => {

@@ -22,6 +22,7 @@ export const x86_64Numbers = {
   mremap: 25,
   madvise: 28,
   mlock: 149,
+  modify_ldt: 154,
   mlock2: 325,
   mincore: 27,
   fstatfs: 138,

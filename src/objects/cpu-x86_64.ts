@@ -11,6 +11,7 @@ export const cpuX86_64: ObjectKind<Cpu> = {
   title: 'Registers and thread state (x86-64)',
   carried:
     'General registers, segment bases, complete XSAVE state, signal mask, alternate stack, rseq, robust futex list, clear_child_tid, interrupted sleeps with the time left.',
-  refused: 'At restart: a processor that lacks a state component in use.',
+  refused:
+    'Hardware breakpoints, permission for I/O ports (iopl cannot be seen since Linux 5.5), code of the other word size. At restart: a processor that lacks a state component in use.',
   restart: (value, rebuild) => restartCpu(value, x86_64, rebuild),
 };

@@ -31,6 +31,7 @@ const programs: Readonly<Record<string, string>> = {
   'cpu-x86_64': 'avx',
   'cpu-i386': 'avx32',
   tls: 'tls',
+  ldt: 'tls',
   signals: 'signals',
   fs: 'identity',
   limits: 'identity',

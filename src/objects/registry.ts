@@ -15,6 +15,7 @@ import { fileLock } from './file-lock.ts';
 import { descriptor, files } from './files.ts';
 import { fs } from './fs.ts';
 import { inetDatagramSocket } from './inet-datagram-socket.ts';
+import { ldt } from './ldt.ts';
 import { limits } from './limits.ts';
 import { intervalTimers } from './interval-timers.ts';
 import { membarrier } from './membarrier.ts';
@@ -129,6 +130,7 @@ export const registry: readonly AnyKind[] = [
   controllingTerminal,
   thread,
   ...Object.values(cpus),
+  ldt,
   tls,
   scheduling,
   threadSettings,

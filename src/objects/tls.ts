@@ -4,7 +4,7 @@
  */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { getThreadArea, setThreadArea, type SegmentDescriptor } from '../linux/ptrace-segments.ts';
+import { getThreadArea, setThreadArea, type SegmentDescriptor } from '../linux/segments.ts';
 import type { ObjectKind, ThreadCollection } from './object.ts';
 
 export interface Tls {

@@ -14,19 +14,19 @@ import { saysVanished, type Tracee } from './tracee.ts';
 import { assertRoom, codeSize, type Vdso } from './vdso.ts';
 
 const allSignals = 0xffff_ffff_ffff_ffffn;
-const scratchSize = 4096;
+const pageSize = 4096;
 
 export class Injector implements Disposable, Inquiry {
-  /** A page of the task that injected calls may write to; it exists until dispose. */
+  /** A page of the task that injected calls may write to, or more after {@link enlarge}; it exists until dispose. */
   readonly scratch: bigint;
   /** The task's own signal mask; while it is driven, everything is blocked. */
   readonly signalMask: bigint;
-  readonly scratchSize: number = scratchSize;
   readonly #tracee: Tracee;
   readonly #final: Registers;
   readonly #vdso: Vdso;
   readonly #memory: MemoryFile;
-  readonly #local: LocalMemory;
+  #local: LocalMemory;
+  #scratchSize = pageSize;
   #open = true;
   #recorded: Question[] | undefined;
   #leads = false;
@@ -41,17 +41,21 @@ export class Injector implements Disposable, Inquiry {
     this.scratch = hole;
     this.signalMask = getSignalMask(tracee.tid);
     this.#memory = new MemoryFile(tracee.tid);
-    this.#local = LocalMemory.scratch('injector', scratchSize);
+    this.#local = LocalMemory.scratch('injector', pageSize);
     const code = new Uint8Array(codeSize);
     code.set(architecture.code.heal);
     code.set(architecture.code.clone, architecture.code.heal.length);
-    code.set(architecture.healData(final, hole, BigInt(scratchSize), this.signalMask), architecture.code.healDataOffset);
+    code.set(architecture.healData(final, hole, BigInt(pageSize), this.signalMask), architecture.code.healDataOffset);
     this.#memory.write(vdso.room, code);
     // First the registers, then the signal mask: from here on the task restores both by itself.
     tracee.setRegisters(architecture.at(final, vdso.room + BigInt(architecture.syscallInstruction.length)));
     setSignalMask(tracee.tid, allSignals);
     const MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE = 0x100022;
-    this.mustCall('mmap', [hole, scratchSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
+    this.mustCall('mmap', [hole, pageSize, 3, MAP_PRIVATE_ANONYMOUS_FIXED_NOREPLACE, -1, 0]);
+  }
+
+  get scratchSize(): number {
+    return this.#scratchSize;
   }
 
   /** The result of the call in the task: minus the errno on failure. */
@@ -132,6 +136,17 @@ export class Injector implements Disposable, Inquiry {
     this.#memory[Symbol.dispose]();
   }
 
+  /** Makes room for `size` bytes where the scratch page is. */
+  enlarge(size: number): void {
+    if (size <= this.#scratchSize) return;
+    // First what is to be healed: giving back more than there is does no harm. The length is the third datum.
+    const length = new Uint8Array(BigUint64Array.of(BigInt(size)).buffer);
+    this.#memory.write(this.#vdso.room + BigInt(this.#tracee.architecture.code.healDataOffset + 16), length);
+    this.mustCall('mremap', [this.scratch, this.#scratchSize, size, 0, 0]);
+    this.#scratchSize = size;
+    this.#local = LocalMemory.scratch('large injector', size);
+  }
+
   /** A copy of what an injected call wrote to the scratch page. */
   readScratch(length: number): DataView {
     readProcess(this.#tracee.tid, this.#local.address, [{ address: this.scratch, length }]);
@@ -144,7 +159,7 @@ export class Injector implements Disposable, Inquiry {
     this.#open = false;
     try {
       if (!this.#tracee.attached) return;
-      this.mustCall('munmap', [this.scratch, scratchSize]);
+      this.mustCall('munmap', [this.scratch, this.#scratchSize]);
       setSignalMask(this.#tracee.tid, this.signalMask);
       this.#tracee.setRegisters(this.#final);
       this.#memory.write(this.#vdso.room, new Uint8Array(codeSize));

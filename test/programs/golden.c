@@ -1,7 +1,6 @@
 /*
  * Has one of every kind of object that an image of revision 1 knows, and checkpoints itself to its standard output: the
  * source of test/golden. Build: gcc -static -Os -I include -o golden golden.c. Run: true | stasis run -- ./golden > FILE.
- * With -m32 it is the source of i386.image.
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -5,11 +5,14 @@
 #include "program.h"
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <sys/ioctl.h>
 #include <linux/filter.h>
@@ -64,11 +67,26 @@ static int watched(void) {
   int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
   return fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &range) == 0;
 }
+/* What a debugger leaves behind that ends without deleting its watchpoint. */
+static int breakpoint(void) {
+  static int watched;
+  const pid_t self = getpid(), pid = fork();
+  if (pid == 0) {
+    int status;
+    if (ptrace(PTRACE_SEIZE, self, 0, 0) != 0 || ptrace(PTRACE_INTERRUPT, self, 0, 0) != 0 || waitpid(self, &status, __WALL) != self) _exit(1);
+    if (ptrace(PTRACE_POKEUSER, self, offsetof(struct user, u_debugreg[0]), &watched) != 0) _exit(1);
+    const long four_bytes_written = 0xd0001;
+    _exit(ptrace(PTRACE_POKEUSER, self, offsetof(struct user, u_debugreg[7]), four_bytes_written) != 0);
+  }
+  int status;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  return status == 0;
+}
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
   {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_vsock}, {"pidfd", pid_fd}, {"io_uring", uring}, {"userfaultfd", user_faults}, {"landlock", landlock}, {"seccomp", filter},
-  {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
+  {"breakpoint", breakpoint}, {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
   {"secret", secret}, {"watched", watched},
 };
 

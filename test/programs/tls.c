@@ -1,12 +1,13 @@
 /*
  * Segments: thread-local storage through a descriptor of its own in %fs and %gs where 32-bit programs have them, a base
- * set by arch_prctl in 64-bit ones; both ways into the kernel that a 32-bit program has; frames of old and new handlers.
+ * set by arch_prctl in 64-bit ones; local descriptors (modify_ldt); both ways into the kernel that a 32-bit program has; frames of old and new handlers.
  */
 #include "program.h"
 #include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 static unsigned long words[4] = {0x11111111, 0x22222222, 0x33333333, 0x44444444};
@@ -34,8 +35,10 @@ static int via_vdso(int number) {
   return result;
 }
 #define SEGMENT "fs"
+#define OTHER "es"
 #else
 #define SEGMENT "gs"
+#define OTHER "gs"
 #endif
 
 static unsigned long at(unsigned long offset) {
@@ -57,8 +60,22 @@ int main(int argc, char **argv) {
   need(syscall(SYS_arch_prctl, ARCH_SET_GS, &words[0]) == 0, "ARCH_SET_GS");
 #endif
 
+  unsigned *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  need(low != MAP_FAILED, "mmap");
+  *low = 4711;
+  /* Entry 7 of the local table, which the processor reaches by bit 2 of a selector; and the last of all there may be. */
+  struct user_desc local = {.entry_number = 7, .base_addr = (unsigned)(unsigned long)low, .limit = 15, .seg_32bit = 1, .read_exec_only = 1, .useable = 1};
+  need(syscall(SYS_modify_ldt, 0x11, &local, sizeof local) == 0, "modify_ldt");
+  local.entry_number = 8191, local.read_exec_only = 0, local.limit_in_pages = 1;
+  need(syscall(SYS_modify_ldt, 0x11, &local, sizeof local) == 0, "modify_ldt");
+  unsigned char *const table_before = malloc(65536), *const table_after = malloc(65536);
+  need(syscall(SYS_modify_ldt, 0, table_before, 65536) == 65536, "modify_ldt");
+  const unsigned data_segment = 7 * 8 + 7;
+
   ready();
   wait_for(argv[1]);
+
+  check(syscall(SYS_modify_ldt, 0, table_after, 65536) == 65536 && memcmp(table_before, table_after, 65536) == 0, "the local descriptor table");
 
   for (unsigned i = 0; i < 4; i++) check(at(i * sizeof *words) == words[i], "word %u: %lx", i, at(i * sizeof *words));
   errno = 12; /* thread-local itself */
@@ -75,6 +92,12 @@ int main(int argc, char **argv) {
   unsigned long base = 0;
   check(syscall(SYS_arch_prctl, ARCH_GET_GS, &base) == 0 && base == (unsigned long)&words[0], "base %lx", base);
 #endif
+  /* Through a register that is not needed any more, or is put back. */
+  unsigned first = 0, kept;
+  __asm__ volatile("mov %%" OTHER ", %1\n mov %2, %%" OTHER "\n mov %%" OTHER ":(%3), %0\n mov %1, %%" OTHER
+                   : "=&r"(first), "=&r"(kept) : "r"(data_segment), "r"(0L));
+  check(first == 4711, "a local segment: %u, must be 4711", first);
+
   raise(SIGUSR1), raise(SIGUSR2);
   check(plain == SIGUSR1, "the handler got %d", plain);
   check(informed == SIGUSR2, "the handler with three parameters got %d", informed);
