@@ -28,6 +28,7 @@ import { collectScheduling, scheduling } from './objects/scheduling.ts';
 import { collectSeccomp, suspendFilters } from './objects/seccomp.ts';
 import { collectSettings, settings } from './objects/settings.ts';
 import { collectSignals, signals } from './objects/signals.ts';
+import { collectSyscallDispatch, dispatchBlocker } from './objects/syscall-dispatch.ts';
 import { collectTask, executable, task } from './objects/task.ts';
 import { collectThreadSettings, threadSettings } from './objects/thread-settings.ts';
 import { sharedThings } from './objects/sharing.ts';
@@ -126,8 +127,13 @@ function collectProcess(
     const found = suspendFilters(thread.tracee, thread.status, options.systemCalls);
     if (Array.isArray(found)) filters.set(thread.tracee.tid, found);
     else blockers.push(found);
+    const dispatched = dispatchBlocker(thread.tracee.tid);
+    if (dispatched !== undefined) {
+      filters.delete(thread.tracee.tid);
+      blockers.push(dispatched);
+    }
   }
-  // No call may be made in a thread whose filters might kill it for that.
+  // No call may be made in a thread that might be killed for it.
   if (filters.size <= followers.length) throw new CannotCarryError(pid, blockers);
   const injectorFor = (thread: FrozenThread): Injector => new Injector(thread.tracee, vdso, thread.settled.healing, hole.start);
   using injector = injectorFor(leader);
@@ -232,6 +238,7 @@ function threadNode(
     ...collectSeccomp(process.objects, filters.get(tracee.tid) ?? []),
     node(credentials.record, collectCredentials(collection)),
     ...collectThreadPendingSignals(collection),
+    ...collectSyscallDispatch(collection),
   ];
   return node(thread.record, collectThread(collection), { children });
 }

@@ -30,6 +30,13 @@ suite('seccomp', { skip: lacks('gcc', 'libc6-dev') || skip }, () => {
     await again.passes();
   });
 
+  test('a program whose calls are dispatched to itself at the moment is refused, and nothing is called in it', async () => {
+    using room = new Room();
+    const program = await begin(room, 'dispatch', 'blocked');
+    failed(await room.stasis(['checkpoint', String(program.pid), '-o', room.path('image')]), 10, /syscall user dispatch/);
+    await unharmed(room, program);
+  });
+
   test('under stasis run: its own filter is there once', async () => {
     using room = new Room();
     const command = [`${checkout}/bin/stasis`, 'run', '--', room.program('seccomp'), room.path('go'), 'nnp'];

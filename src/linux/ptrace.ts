@@ -1,5 +1,5 @@
 /** ptrace and wait, typed and thin. Source: man 2 ptrace, include/uapi/linux/ptrace.h. */
-import { ptrace_peeksiginfo_args } from './abi/ptrace.ts';
+import { ptrace_peeksiginfo_args, ptrace_sud_config } from './abi/ptrace.ts';
 import { siginfo } from './abi/signal.ts';
 import { LocalMemory, mustSyscall, syscall, syscallError, type Word } from './ffi.ts';
 
@@ -23,6 +23,8 @@ export const PTRACE = {
   SECCOMP_GET_FILTER: 0x420c,
   SECCOMP_GET_METADATA: 0x420d,
   GET_RSEQ_CONFIGURATION: 0x420f,
+  SET_SYSCALL_USER_DISPATCH_CONFIG: 0x4210,
+  GET_SYSCALL_USER_DISPATCH_CONFIG: 0x4211,
 } as const;
 
 export const PTRACE_O = {
@@ -193,4 +195,21 @@ export function peekSignals(tid: number, shared: boolean): Uint8Array[] {
     for (let at = 64; at < 64 + count * size; at += size) found.push(memory.bytes.slice(at, at + size));
     if (count < perCall) return found;
   }
+}
+
+/** PR_SYS_DISPATCH_*, the byte that says whether calls pass (0n: none), and the range whose calls always pass. */
+export type SyscallDispatch = ReturnType<typeof ptrace_sud_config.parse>;
+
+/** Undefined when the kernel lacks the request (before 6.4). */
+export function getSyscallDispatch(tid: number): SyscallDispatch | undefined {
+  const memory = scratch();
+  const result = ptrace(PTRACE.GET_SYSCALL_USER_DISPATCH_CONFIG, tid, ptrace_sud_config.size, memory.address);
+  return result < 0 ? undefined : ptrace_sud_config.read(memory.view);
+}
+
+export function setSyscallDispatch(tid: number, value: SyscallDispatch): void {
+  const memory = scratch();
+  memory.bytes.set(ptrace_sud_config.make(value));
+  const { size } = ptrace_sud_config;
+  mustPtrace(PTRACE.SET_SYSCALL_USER_DISPATCH_CONFIG, tid, `Cannot set the syscall dispatch of ${tid}`, size, memory.address);
 }

@@ -43,6 +43,7 @@ const programs: Readonly<Record<string, string>> = {
   'thread-pending-signals': 'pending',
   'interval-timers': 'itimers',
   'thread-settings': 'settings',
+  'syscall-dispatch': 'dispatch',
   'seccomp-filter': 'seccomp',
   seccomp: 'seccomp',
   credentials: 'settings',

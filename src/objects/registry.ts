@@ -44,6 +44,7 @@ import { seccompFilter } from './seccomp-filter.ts';
 import { settings } from './settings.ts';
 import { signals } from './signals.ts';
 import { signalFd } from './signalfd.ts';
+import { syscallDispatch } from './syscall-dispatch.ts';
 import { executable, task } from './task.ts';
 import { threadSettings } from './thread-settings.ts';
 import { socketQueue } from './socket-queue.ts';
@@ -138,6 +139,7 @@ export const registry: readonly AnyKind[] = [
   seccomp,
   credentials,
   threadPendingSignals,
+  syscallDispatch,
 ]; // prettier-ignore
 
 export const vmaKinds: readonly VmaKind[] = vmas;
