@@ -29,10 +29,11 @@ _stasis() {
       case $previous in
         -o | --output) _stasis_complete file "$current" ; return ;;
         --freeze) _stasis_complete undefined "$current" ; return ;;
+        --carry) _stasis_complete file "$current" ; return ;;
         --compress) _stasis_complete undefined "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-o --output --freeze --kill --leave-stopped --leave-running --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-o --output --freeze --kill --leave-stopped --leave-running --carry --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete pid "$current"
       fi

@@ -1,4 +1,5 @@
 /** The story of a checkpoint: freeze the task, collect what it is, write it down, let it go on. */
+import { resolve } from 'node:path';
 import { hostname, release, version as kernelVersion } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
@@ -38,6 +39,11 @@ export interface Progress {
 export interface CheckpointOptions {
   /** What becomes of the target: it goes on (default), ends, or stays stopped (SIGSTOP). */
   readonly after?: 'continue' | 'kill' | 'stop';
+  /**
+   * Patterns for paths (`*`, `?`, `[…]`, `**`): the content of these files comes into the image, of directories with all that is
+   * in them, and a restart rolls them back to it.
+   */
+  readonly carry?: readonly string[];
   /** How the memory in the image is compressed; default: not at all. PRIVILEGE where the library for it is missing. */
   readonly compress?: Compression;
   /** How the memory is written: see {@link FreezeMode}. `auto` (default) takes what stops the target for the shortest time. */
@@ -135,7 +141,11 @@ async function freezeAndWrite(
   options.onProgress?.({ phase: 'freeze' });
   const plan = planFreeze(pid, dryRun ? 'stop' : (options.freeze ?? 'auto'), options.after ?? 'continue');
   const aroundKill: (() => () => void)[] = [];
-  using captured = capture(pid, plan, { systemCalls, aroundKill });
+  using captured = capture(pid, plan, {
+    systemCalls,
+    aroundKill,
+    carry: options.carry?.map((pattern) => resolve(pattern)),
+  });
   const { tasks } = captured;
   const clock = { started, frozen: captured.since, collected: captured.collected };
   const report = (totals: Written['totals'], pages: number, memory: number, resumed: number): CheckpointResult =>

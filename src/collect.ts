@@ -6,6 +6,7 @@ import { MemoryFile } from './linux/process-memory.ts';
 import { readExe } from './linux/proc/links.ts';
 import type { SeccompFilter } from './linux/seccomp-filters.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
+import { collectCarried } from './objects/carried-file.ts';
 import { collectCpu } from './objects/cpu.ts';
 import { cpuRefusals } from './objects/cpu-refusals.ts';
 import { collectCredentials, credentials } from './objects/credentials.ts';
@@ -54,6 +55,8 @@ export interface CollectOptions {
   readonly pagesLater?: boolean | undefined;
   /** Called once per process, when everything else is known of it and its leader is still driven. */
   readonly driven?: ((process: FrozenProcess, injector: Injector) => void) | undefined;
+  /** Absolute patterns: these files come into the image, see objects/carried-file.ts. */
+  readonly carry?: readonly string[] | undefined;
   /** Receives what is to be done around the end of the processes; see ObjectTable. */
   readonly aroundKill?: (() => () => void)[];
 }
@@ -152,6 +155,7 @@ function collectProcess(
     stopped: leader.at,
   };
   const children = [
+    ...(pid === objects.processes[0] ? collectCarried(options.carry ?? [], blockers) : []),
     ...executableNodes(collection, inheritance !== undefined),
     node(mm.record, collectMm(collection, hole, inheritance), { children: mappingNodes(collection, inheritance, options) }),
     node(signals.record, collectSignals(collection)),

@@ -3,6 +3,7 @@
  * beside the caller, which is started on first use: the event loop goes on, and whatever happens to the caller, the
  * targets run on. docs/api.md shows it at work.
  */
+import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { chunksOf } from './chunks.ts';
 import type { CheckpointOptions, CheckpointResult } from './checkpoint.ts';
@@ -43,13 +44,24 @@ export type { StandardStreams, StreamChoice } from './standard-streams.ts';
  * const { bytes, stats } = await checkpoint(pid, 'counter.image', { after: 'kill' });
  */
 export async function checkpoint(pid: number, sink?: SinkLike, options: CheckpointOptions = {}): Promise<CheckpointResult> {
-  const { after = 'continue', freeze = 'auto', compress = 'none', dryRun = false, signal, onProgress } = options;
+  const { after = 'continue', freeze = 'auto', compress = 'none', carry = [], dryRun = false, signal, onProgress } = options;
   if (!Number.isInteger(pid) || pid <= 0)
     throw new StasisError('USAGE', `Cannot checkpoint ${pid}: a process id is a positive integer`);
   if (sink === undefined && !dryRun) throw new StasisError('USAGE', 'Cannot checkpoint: no place for the image was given');
   const given = new Given();
   const place = sink === undefined || dryRun ? undefined : await given.sink(sink);
-  const work = { kind: 'checkpoint', pid, sink: place, after, freeze, compress, dryRun, given: given.fds.length } as const;
+  const carried = carry.map((pattern) => resolve(pattern));
+  const work = {
+    kind: 'checkpoint',
+    pid,
+    sink: place,
+    after,
+    freeze,
+    compress,
+    carry: carried,
+    dryRun,
+    given: given.fds.length,
+  } as const;
   const { result } = await performWith(given, work, { signal, onProgress });
   return result;
 }

@@ -1,6 +1,7 @@
 /** A restart as a whole: what the processes of an image share while they are rebuilt, and the moment when all are let go. */
 import { StasisError } from './errors.ts';
 import { LocalDescriptors } from './objects/local-descriptors.ts';
+import { Rollback } from './objects/rollback.ts';
 import type { Surroundings } from './objects/object.ts';
 import type { Tree } from './objects/tree.ts';
 import { PageBuffers } from './objects/pages.ts';
@@ -33,6 +34,7 @@ export class ImageRebuild implements Disposable {
   readonly kept: Disposable[] = [];
   /** Steps to take when all processes run. */
   readonly released: (() => void)[] = [];
+  readonly rollback: Rollback = new Rollback(this.notes);
   readonly #tasks: TaskRebuild[] = [];
   #family: Family | undefined;
 
@@ -84,6 +86,7 @@ export class ImageRebuild implements Disposable {
   /** Everything has been read. No process runs before all are whole. */
   finish(): void {
     if (this.#tasks.length === 0) throw new StasisError('IMAGE', 'The image holds no task');
+    this.rollback.commitAll();
     this.family.finish(this.notes);
     for (const task of this.#tasks) task.equip();
     for (const task of this.#tasks) task.complete();
@@ -101,6 +104,7 @@ export class ImageRebuild implements Disposable {
   [Symbol.dispose](): void {
     for (const task of this.#tasks) task[Symbol.dispose]();
     this.buffers[Symbol.dispose]();
+    this.rollback[Symbol.dispose]();
     this.locals[Symbol.dispose]();
     for (const resource of this.kept.splice(0)) resource[Symbol.dispose]();
   }

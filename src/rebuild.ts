@@ -10,6 +10,7 @@ import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
 import type { LocalDescriptors } from './objects/local-descriptors.ts';
 import type { Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
+import type { Rollback } from './objects/rollback.ts';
 import { pidRefused } from './tracee/pids.ts';
 import type { ImageRebuild } from './rebuild-image.ts';
 import { Area, type Batch } from './tracee/batch.ts';
@@ -337,6 +338,10 @@ export class TaskRebuild implements Rebuild, Disposable {
     } catch {
       // it ends in any case
     }
+  }
+
+  get rollback(): Rollback {
+    return this.image.rollback;
   }
 
   get processIds(): ReadonlyMap<number, number> {

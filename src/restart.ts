@@ -25,6 +25,7 @@ import { undoNode } from './run.ts';
 import { bytesOf, pages, type PageBuffers } from './objects/pages.ts';
 import { kindOf, kinds } from './objects/registry.ts';
 import { executable, task } from './objects/task.ts';
+import { carriedFile } from './objects/carried-file.ts';
 import { file } from './objects/file.ts';
 import { tree } from './objects/tree.ts';
 import { vmaPrivateFile } from './objects/vma-private-file.ts';
@@ -210,12 +211,14 @@ async function tryOut(input: OpenSource, options: RestartOptions): Promise<Resta
   const started = performance.now();
   const counts = { bytes: 0, pages: 0 };
   const described = new Map<number, FileIdentity>();
+  const carried = new Set<string>(); // they will be what they were
   for await (const event of eventsOf(input, options, counts)) {
     if (event.type === 'close') continue;
+    if (is(event, carriedFile.record)) carried.add(event.value.path);
     if (is(event, file.record)) described.set(event.objref, event.value);
     if (!is(event, executable.record) && !is(event, vmaPrivateFile.record)) continue;
     const identity = described.get((event.value as { file: number }).file);
-    if (identity !== undefined) assertUnchanged(identity, options.acceptChangedFiles === true);
+    if (identity !== undefined && !carried.has(identity.path)) assertUnchanged(identity, options.acceptChangedFiles === true);
   }
   return { pid: 0, stats: { totalMs: performance.now() - started, ...counts }, notes: [] };
 }

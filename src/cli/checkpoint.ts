@@ -20,6 +20,7 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
     after: after(invocation),
     freeze: freezeMode(invocation),
     compress: await compression(invocation),
+    carry: invocation.values('carry'),
     dryRun,
     signal,
     onProgress: progress.update,

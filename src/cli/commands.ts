@@ -26,6 +26,8 @@ export interface OptionSpec {
   /** Name of the value; absent for a switch. */
   readonly value?: string;
   readonly completion?: Completion;
+  /** May be given more than once. */
+  readonly repeats?: true;
   /** Long names that make no sense together with this one. */
   readonly excludes?: readonly string[];
 }
@@ -100,6 +102,14 @@ export const commands: readonly CommandSpec[] = [
       },
       { name: 'leave-stopped', summary: 'Leave the process stopped, as by SIGSTOP', excludes: ['leave-running'] },
       { name: 'leave-running', summary: 'Let the process run on (the default)' },
+      {
+        name: 'carry',
+        value: 'PATTERN',
+        repeats: true,
+        completion: 'file',
+        summary:
+          'Bring the content of these files (of a directory, all that is in it) into the image; a restart rolls them back. *, ?, [...] and ** match as in a shell. May be given more than once',
+      },
       {
         name: 'compress',
         value: 'HOW',

@@ -11,12 +11,20 @@ export class Invocation {
   readonly name: string;
   readonly #values: ReadonlyMap<string, string | true>;
   readonly #arguments: readonly string[];
+  readonly #repeated: ReadonlyMap<string, readonly string[]>;
 
-  constructor(command: CommandSpec, name: string, values: ReadonlyMap<string, string | true>, words: readonly string[]) {
+  constructor(
+    command: CommandSpec,
+    name: string,
+    values: ReadonlyMap<string, string | true>,
+    words: readonly string[],
+    repeated: ReadonlyMap<string, readonly string[]> = new Map(),
+  ) {
     this.command = command;
     this.name = name;
     this.#values = values;
     this.#arguments = words;
+    this.#repeated = repeated;
   }
 
   flag(name: string): boolean {
@@ -26,6 +34,12 @@ export class Invocation {
   value(name: string): string | undefined {
     const value = this.#find(name);
     return value === true ? undefined : value;
+  }
+
+  /** Of an option that may be given more than once. */
+  values(name: string): readonly string[] {
+    this.#find(name);
+    return this.#repeated.get(name) ?? [];
   }
 
   argument(name: string): string | undefined {
@@ -109,6 +123,7 @@ function parseCommand(command: CommandSpec, words: readonly string[], name: stri
   });
   const takesRest = command.arguments.some((argument) => argument.rest === true);
   const values = new Map<string, string | true>();
+  const repeated = new Map<string, string[]>();
   let rest: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') {
@@ -122,12 +137,14 @@ function parseCommand(command: CommandSpec, words: readonly string[], name: stri
       if (option === undefined) throw unknownOption(name, token.rawName, options);
       if (option.name === 'help') return { kind: 'help', command, name };
       if (option.name === 'version') return { kind: 'version' };
-      values.set(option.name, valueOf(name, option, token));
+      const value = valueOf(name, option, token);
+      values.set(option.name, value);
+      if (option.repeats === true) repeated.set(option.name, [...(repeated.get(option.name) ?? []), String(value)]);
     }
   }
   checkExclusions(command, name, values);
   checkArguments(command, name, rest);
-  return { kind: 'command', invocation: new Invocation(command, name, values, rest) };
+  return { kind: 'command', invocation: new Invocation(command, name, values, rest, repeated) };
 }
 
 type OptionToken = { readonly rawName: string; readonly value?: string | undefined; readonly inlineValue?: boolean | undefined };

@@ -28,6 +28,8 @@ export type Work = Working &
         readonly sink: Place | undefined;
         readonly after: 'continue' | 'kill' | 'stop';
         readonly compress: Compression;
+        /** Absolute. */
+        readonly carry: readonly string[];
         readonly freeze: FreezeMode | 'auto';
         readonly dryRun: boolean;
       }

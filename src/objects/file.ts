@@ -69,7 +69,9 @@ export function referToFile(objects: ObjectTable, identity: FileIdentity): { obj
 export function fileOf(rebuild: Rebuild, objref: number): FileIdentity {
   const value = rebuild.described.get(objref);
   if (value === undefined) throw new StasisError('IMAGE', `The image refers to object ${objref} before it describes it`);
-  return value as FileIdentity;
+  const identity = value as FileIdentity;
+  rebuild.rollback.commit(identity.path);
+  return identity;
 }
 
 /** Throws unless the file at the recorded path is the one that was mapped or executed then. */

@@ -13,6 +13,7 @@ import type { Area, Batch } from '../tracee/batch.ts';
 import type { PageRuns, Span } from '../linux/pagemap.ts';
 import type { DescriptorBuilder } from './descriptor-builder.ts';
 import type { LocalDescriptors } from './local-descriptors.ts';
+import type { Rollback } from './rollback.ts';
 import type { ObjectTable } from './object-table.ts';
 import type { TimerRebuild } from './timer-rebuild.ts';
 import type { Inquiry } from '../tracee/inquiry.ts';
@@ -133,6 +134,8 @@ export interface Rebuild {
   readonly surroundings: Surroundings;
   /** Process ids by what they were at the checkpoint, of the processes made so far. */
   readonly processIds: ReadonlyMap<number, number>;
+  /** Files that go back to what the image says. */
+  readonly rollback: Rollback;
   /** A last step, when all processes run. */
   whenReleased(step: () => void): void;
   /** Ends with the restart: descriptors of ours from which tasks map. */

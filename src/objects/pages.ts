@@ -22,7 +22,7 @@ const record: RecordKind<Pages> = defineKind<Pages>({
   tag: 0x24,
   name: 'pages',
   data: true,
-  parents: ['vma-anonymous', 'vma-private-file', 'vma-shared-memory', 'shared-memory', 'shared-segment'],
+  parents: ['vma-anonymous', 'vma-private-file', 'vma-shared-memory', 'shared-memory', 'carried-file', 'shared-segment'],
   schema: s.record({ runs: s.array(s.uint(), 2 * pagesPerRecord), codec: s.optional(s.oneOf(...codecNames)) }),
   memory: (value) => bytesOf(value),
 });

@@ -73,6 +73,7 @@ const programs: Readonly<Record<string, string>> = {
   'message-queue': 'watches',
   'netlink-socket': 'netlink',
   fd: 'files',
+  'carried-file': 'reader',
   'open-nameless': 'nameless',
   pty: 'terminals',
   'open-pty': 'terminals',

@@ -1,6 +1,7 @@
 /** All object kinds, one line each. The order of mappings and of open files is the order in which they are asked. */
 import type { Architecture } from '../arch/architecture.ts';
 import { KindTable } from '../image/kind-table.ts';
+import { carriedFile } from './carried-file.ts';
 import { controllingTerminal } from './controlling-terminal.ts';
 import { cpuI386 } from './cpu-i386.ts';
 import { cpuX86_64 } from './cpu-x86_64.ts';
@@ -103,6 +104,7 @@ const cpus = { x86_64: cpuX86_64, i386: cpuI386 } as const;
 export const registry: readonly AnyKind[] = [
   tree,
   task,
+  carriedFile,
   file,
   executable,
   mm,

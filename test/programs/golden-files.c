@@ -1,6 +1,7 @@
 /*
  * Has one of every kind of object around files that golden.c lacks, and checkpoints itself to its standard output: the source
- * of test/golden/files.image. Build and run as golden.c.
+ * of test/golden/files.image. Build and run as golden.c. (test/golden/carried.image is spin.c, built alike, checkpointed with --carry of a
+ * directory that holds a file and a symbolic link.)
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
