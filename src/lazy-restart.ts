@@ -1,5 +1,5 @@
 /** A restart whose program runs before all of its memory has come: who brings the rest, and what must come at once. */
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { x86_64 } from './arch/x86_64.ts';
 import { engineCommand } from './engine-command.ts';
 import { StasisError } from './errors.ts';
@@ -7,7 +7,7 @@ import { is, type ImageEvent, type RecordEvent } from './image/events.ts';
 import { headKind } from './image/head.ts';
 import { LateMemory, readAt } from './lazy-memory.ts';
 import { makePipe, PidFd } from './linux/descriptors.ts';
-import { mustSyscall, syscall } from './linux/ffi.ts';
+import { mustSyscall } from './linux/ffi.ts';
 import { environment, SpawnTable } from './linux/spawn.ts';
 import { UserFaults } from './linux/userfaultfd.ts';
 import { detachStreams } from './messages.ts';
@@ -18,19 +18,25 @@ import type { ImageRebuild } from './rebuild-image.ts';
 import type { OpenSource } from './source.ts';
 
 /** Where the keeper finds what it works with; between them stands the descriptor for messages. */
-export const uffdFd = 3;
+export const ordersFd = 3;
 export const imageFd = 4;
 export const readyFd = 6;
+
+/** What the keeper is told, as JSON, when there is something to bring. The userfaultfd is one of ours. */
+export interface KeeperOrder {
+  readonly pid: number;
+  readonly uffd: number;
+}
 
 const F_DUPFD_CLOEXEC = 1030;
 
 export class LazyRestart implements Disposable {
   readonly #input: OpenSource;
   readonly #rebuild: ImageRebuild;
-  readonly #errors: number;
   readonly #late = new LateMemory();
+  readonly #keeper: Keeper;
   #whyNot: string | undefined;
-  #ready = -1;
+  #uffd = -1;
 
   /** `errors`: our descriptor for what the keeper has to say. */
   constructor(input: OpenSource, rebuild: ImageRebuild, errors: number) {
@@ -40,7 +46,7 @@ export class LazyRestart implements Disposable {
       });
     this.#input = input;
     this.#rebuild = rebuild;
-    this.#errors = errors;
+    this.#keeper = startKeeper(input.fd, errors); // it gets ready while we read
   }
 
   /** For every event, before anything else is done with it; true when the record need not be looked at now. */
@@ -69,28 +75,28 @@ export class LazyRestart implements Disposable {
     task.batch.add('close a userfaultfd', 'close', [theirs]);
     task.flush();
     if (fd < 0) throw notAllowed(fd);
-    try {
-      const faults = new UserFaults(fd);
-      const result = faults.enable();
-      if (result < 0) throw notAllowed(result);
-      for (const { start, end } of this.#late.spans) faults.register(start, end - start);
-      this.#ready = startKeeper(task.leader.tid, fd, this.#input.fd, this.#errors);
-    } finally {
-      closeSync(fd);
-    }
+    this.#uffd = fd;
+    const faults = new UserFaults(fd);
+    const result = faults.enable();
+    if (result < 0) throw notAllowed(result);
+    for (const { start, end } of this.#late.spans) faults.register(start, end - start);
+    const order: KeeperOrder = { pid: task.leader.tid, uffd: fd };
+    writeSync(this.#keeper.orders, JSON.stringify(order));
+    this.#keeper.closeOrders();
   }
 
   /** Before the last steps: they may touch memory that the keeper brings. */
   awaitKeeper(): void {
     if (this.#whyNot !== undefined) this.#rebuild.notes.push(`All memory was read at once: ${this.#whyNot}`);
-    if (this.#ready < 0) return;
-    const got = readSync(this.#ready, new Uint8Array(1));
+    if (this.#uffd < 0) return;
+    const got = readSync(this.#keeper.ready, new Uint8Array(1));
     if (got === 0) throw new StasisError('RESTART_FAILED', 'Cannot restart lazily: the process that brings the memory has ended');
   }
 
   [Symbol.dispose](): void {
-    if (this.#ready >= 0) closeSync(this.#ready);
-    this.#ready = -1;
+    this.#keeper[Symbol.dispose]();
+    if (this.#uffd >= 0) closeSync(this.#uffd);
+    this.#uffd = -1;
   }
 }
 
@@ -101,21 +107,46 @@ function notAllowed(result: number): StasisError {
   });
 }
 
-/** The descriptor on which it says a byte when it is ready. */
-function startKeeper(pid: number, uffd: number, image: number, errors: number): number {
-  const [ready, write] = makePipe();
-  const aside = [uffd, image, write].map((fd) => mustSyscall('fcntl', 'Cannot start a keeper', fd, F_DUPFD_CLOEXEC, 32));
+class Keeper implements Disposable {
+  /** Closed without a word: there is nothing to bring. */
+  readonly orders: number;
+  /** It says a byte here when it is ready. */
+  readonly ready: number;
+  #open = true;
+
+  constructor(orders: number, ready: number) {
+    this.orders = orders;
+    this.ready = ready;
+  }
+
+  closeOrders(): void {
+    if (this.#open) closeSync(this.orders);
+    this.#open = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.closeOrders();
+    closeSync(this.ready);
+  }
+}
+
+function startKeeper(image: number, errors: number): Keeper {
+  const [ready, sayReady] = makePipe();
+  const [readOrders, orders] = makePipe();
+  const theirs = [readOrders, image, sayReady].map((fd) =>
+    mustSyscall('fcntl', 'Cannot start a keeper', fd, F_DUPFD_CLOEXEC, 32),
+  );
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   table.add('setsid', []);
   detachStreams(table, errors, () => {
-    [uffdFd, imageFd, readyFd].forEach((number, index) => table.add('dup3', [aside[index] ?? -1, number, 0]));
+    [ordersFd, imageFd, readyFd].forEach((number, index) => table.add('dup3', [theirs[index] ?? -1, number, 0]));
     return readyFd;
   });
   table.unblockSignals();
-  const command = engineCommand('keep', [String(pid)]);
+  const command = engineCommand('keep', [String(process.pid)]);
   table.execute(command[0] ?? '', command, environment());
   table.start();
-  for (const fd of [...aside, write]) syscall('close', fd);
-  return ready;
+  for (const fd of [...theirs, readOrders, sayReady]) closeSync(fd);
+  return new Keeper(orders, ready);
 }

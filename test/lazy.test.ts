@@ -18,7 +18,12 @@ function keeperOf(pid: number): number | undefined {
     .map(Number)
     .find((candidate) => {
       try {
-        return fs.readFileSync(`/proc/${candidate}/cmdline`, 'latin1').endsWith(`\0keep\0${pid}\0`);
+        return (
+          fs.readFileSync(`/proc/${candidate}/cmdline`, 'latin1').includes('\0keep\0') &&
+          fs
+            .readdirSync(`/proc/${candidate}/fdinfo`)
+            .some((fd) => new RegExp(`^Pid:\\s*${pid}$`, 'm').test(fs.readFileSync(`/proc/${candidate}/fdinfo/${fd}`, 'utf8')))
+        );
       } catch {
         return false;
       }

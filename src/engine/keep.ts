@@ -3,13 +3,14 @@
  * It ends when all has arrived. What cannot be brought ends the program: it must never see zeros in place of its data; a
  * guard does the same should the keeper itself be killed.
  */
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, readFileSync, writeSync } from 'node:fs';
 import { x86_64 } from '../arch/x86_64.ts';
+import { ImageError } from '../errors.ts';
 import { readEvents } from '../image/read-events.ts';
 import { ImageReader } from '../image/reader.ts';
 import { LateSpace, type Content } from '../late-space.ts';
 import { LateMemory, readLate, segmentsOf, type LateRecord } from '../lazy-memory.ts';
-import { imageFd, readyFd, uffdFd } from '../lazy-restart.ts';
+import { imageFd, ordersFd, readyFd, type KeeperOrder } from '../lazy-restart.ts';
 import { PidFd } from '../linux/descriptors.ts';
 import { LocalMemory } from '../linux/ffi.ts';
 import { KillGuard, readable } from '../linux/kill-guard.ts';
@@ -22,17 +23,38 @@ import { openSource } from '../source.ts';
 const SIGKILL = 9;
 
 export function main(words: readonly string[]): void {
-  const pid = Number(words[0]);
+  using input = openSource({ path: `/proc/self/fd/${imageFd}` });
+  let late: LateMemory | undefined = new LateMemory();
+  try {
+    for (const event of readEvents(new ImageReader(kinds, { data: 'skip' }), input)) late.add(event);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    late = undefined; // whoever restarts finds it too, and has nothing for us to do
+  }
+  const order = readOrder();
+  if (order === undefined || late === undefined) return;
+  bring(order.pid, takeDescriptor(Number(words[0]), order.uffd), late, input.fd);
+}
+
+/** undefined: nothing is to be brought, or the restart has failed. */
+function readOrder(): KeeperOrder | undefined {
+  const text = readFileSync(ordersFd, 'utf8');
+  return text === '' ? undefined : (JSON.parse(text) as KeeperOrder);
+}
+
+function takeDescriptor(pid: number, fd: number): number {
+  using process = new PidFd(pid);
+  return process.duplicate(fd);
+}
+
+function bring(pid: number, uffd: number, late: LateMemory, image: number): void {
+  if (uffd < 0) throw new Error(`Cannot take the userfaultfd of the restart: error ${-uffd}`);
   using target = new PidFd(pid);
   using guard = new KillGuard(x86_64.code.spawn, target);
   try {
-    using input = openSource({ path: `/proc/self/fd/${imageFd}` });
-    const late = new LateMemory();
-    for (const event of readEvents(new ImageReader(kinds, { data: 'skip' }), input)) late.add(event);
-    const space = new LateSpace(new UserFaults(uffdFd), segmentsOf(late.records));
     writeSync(readyFd, 'r');
     closeSync(readyFd);
-    serve([space], cached(input.fd));
+    serve([new LateSpace(new UserFaults(uffd), segmentsOf(late.records))], cached(image));
   } catch (error) {
     target.kill(SIGKILL);
     const reason = error instanceof Error ? error.message : String(error);
