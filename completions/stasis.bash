@@ -30,10 +30,11 @@ _stasis() {
         -o | --output) _stasis_complete file "$current" ; return ;;
         --freeze) _stasis_complete undefined "$current" ; return ;;
         --carry) _stasis_complete file "$current" ; return ;;
+        --skip-fd) _stasis_complete undefined "$current" ; return ;;
         --compress) _stasis_complete undefined "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-o --output --freeze --kill --leave-stopped --leave-running --carry --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-o --output --freeze --kill --leave-stopped --leave-running --carry --skip-fd --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete pid "$current"
       fi
@@ -43,9 +44,10 @@ _stasis() {
         --pids) _stasis_complete undefined "$current" ; return ;;
         -n | --copies) _stasis_complete undefined "$current" ; return ;;
         --signal) _stasis_complete undefined "$current" ; return ;;
+        --inherit) _stasis_complete undefined "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-d --detach --lazy --pids -n --copies --signal --dry-run --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-d --detach --lazy --pids -n --copies --signal --inherit --dry-run --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete file "$current"
       fi

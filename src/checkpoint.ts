@@ -19,6 +19,7 @@ import { ImageWriter } from './image/writer.ts';
 import { linkFile } from './linux/link-file.ts';
 import { pageSize } from './linux/pagemap.ts';
 import { readCmdline } from './linux/proc/memory-texts.ts';
+import { findPipeHolders } from './linux/proc/pipe-holders.ts';
 import { readStatus } from './linux/proc/status.ts';
 import type { ImageNode } from './objects/object.ts';
 import { PageBuffers } from './objects/pages.ts';
@@ -48,6 +49,8 @@ export interface CheckpointOptions {
   readonly compress?: Compression;
   /** How the memory is written: see {@link FreezeMode}. `auto` (default) takes what stops the target for the shortest time. */
   readonly freeze?: FreezeMode | 'auto';
+  /** Descriptors that are left out, in every process: the restarted program does not have them. */
+  readonly skipFds?: readonly number[];
   /** Everything but the writing: tells whether the target can be carried. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -138,12 +141,16 @@ async function freezeAndWrite(
   const id = dryRun ? 0 : nextCheckpointId();
   const head = makeHead(pid, id, options.compress);
 
+  const pipeHolders = findPipeHolders(pid);
+
   options.onProgress?.({ phase: 'freeze' });
   const plan = planFreeze(pid, dryRun ? 'stop' : (options.freeze ?? 'auto'), options.after ?? 'continue');
   const aroundKill: (() => () => void)[] = [];
   using captured = capture(pid, plan, {
     systemCalls,
     aroundKill,
+    skipFds: options.skipFds,
+    pipeHolders,
     carry: options.carry?.map((pattern) => resolve(pattern)),
   });
   const { tasks } = captured;
@@ -179,7 +186,7 @@ export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Pr
   const { frozen, id, imageFd, answer } = self;
   const { pid } = frozen.root;
   const head = makeHead(pid, id);
-  const tasks = collectProcesses(frozen, { systemCalls: true, imageFd, answer });
+  const tasks = collectProcesses(frozen, { systemCalls: true, imageFd, answer, pipeHolders: findPipeHolders(pid) });
   const collected = performance.now();
   const written = await writeImage(paced(output), { ...head, ...architecture(frozen) }, tasks, {});
   const memory = performance.now();

@@ -20,7 +20,7 @@ import { collectMembarrier } from './objects/membarrier.ts';
 import { difference, findInheritance, type Inheritance, type Relative } from './objects/inheritance.ts';
 import { collectMm, isTimeMapping, largestHole, mm, type Hole } from './objects/mm.ts';
 import { node, type Collection, type ImageNode, type ThreadCollection } from './objects/object.ts';
-import { ObjectTable } from './objects/object-table.ts';
+import { ObjectTable, type CollectionChoices } from './objects/object-table.ts';
 import { collectRefusals } from './objects/refusals.ts';
 import { collectPendingSignals, collectThreadPendingSignals } from './objects/pending-signals.ts';
 import { collectPosixTimers } from './objects/posix-timers.ts';
@@ -44,7 +44,7 @@ import type { Inquiry } from './tracee/inquiry.ts';
 import { encodeNote, noteSize } from './tracee/sleep-note.ts';
 import { notesOf } from './tracee/vdso.ts';
 
-export interface CollectOptions {
+export interface CollectOptions extends CollectionChoices {
   /** For a checkpoint that the task itself asked for: our duplicate of the descriptor that receives the image. */
   readonly imageFd?: number | undefined;
   /** checkpoint and restart are served to the task. */
@@ -71,7 +71,10 @@ export interface TaskNode extends ImageNode {
 /** The records of all processes, each with everything inside. Throws CannotCarryError with all blockers. They are as before. */
 export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskNode[] {
   const blockers: Blocker[] = [];
-  using objects = new ObjectTable(frozen.processes.map(({ pid }) => pid));
+  using objects = new ObjectTable(
+    frozen.processes.map(({ pid }) => pid),
+    options,
+  );
   const { processes, zombies, root } = frozen;
   blockers.push(...sharedThings(processes));
   const related = collectTree(

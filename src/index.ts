@@ -44,7 +44,16 @@ export type { StandardStreams, StreamChoice } from './standard-streams.ts';
  * const { bytes, stats } = await checkpoint(pid, 'counter.image', { after: 'kill' });
  */
 export async function checkpoint(pid: number, sink?: SinkLike, options: CheckpointOptions = {}): Promise<CheckpointResult> {
-  const { after = 'continue', freeze = 'auto', compress = 'none', carry = [], dryRun = false, signal, onProgress } = options;
+  const {
+    after = 'continue',
+    freeze = 'auto',
+    compress = 'none',
+    carry = [],
+    skipFds = [],
+    dryRun = false,
+    signal,
+    onProgress,
+  } = options;
   if (!Number.isInteger(pid) || pid <= 0)
     throw new StasisError('USAGE', `Cannot checkpoint ${pid}: a process id is a positive integer`);
   if (sink === undefined && !dryRun) throw new StasisError('USAGE', 'Cannot checkpoint: no place for the image was given');
@@ -59,6 +68,7 @@ export async function checkpoint(pid: number, sink?: SinkLike, options: Checkpoi
     freeze,
     compress,
     carry: carried,
+    skipFds,
     dryRun,
     given: given.fds.length,
   } as const;

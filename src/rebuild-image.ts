@@ -14,6 +14,8 @@ export interface RebuildOptions {
   /** Makes the root process. */
   readonly birth: Birth;
   readonly acceptChangedFiles: boolean;
+  /** See RestartOptions. */
+  readonly inherit?: Readonly<Record<number, number>>;
   /** Default: 'keep'. */
   readonly pids?: PidChoice;
   readonly surroundings: Omit<Surroundings, 'inherited'>;
@@ -71,6 +73,10 @@ export class ImageRebuild implements Disposable {
   /** Process ids by what they were at the checkpoint, of the processes made so far. */
   get processIds(): Map<number, number> {
     return new Map(this.#tasks.flatMap(({ finals, leader }) => (finals.pid === undefined ? [] : [[finals.pid, leader.tid]])));
+  }
+
+  isRoot(task: TaskRebuild): boolean {
+    return this.#tasks[0] === task;
   }
 
   /** The process that the image was asked for; known once its program has been executed. */

@@ -56,6 +56,11 @@ export class TaskRebuild implements Rebuild, Disposable {
     this.#birth = birth;
   }
 
+  get replacedFds(): ReadonlyMap<number, number> {
+    const chosen = this.image.isRoot(this) ? Object.entries(this.image.options.inherit ?? {}) : [];
+    return new Map(chosen.map(([fd, own]) => [Number(fd), own]));
+  }
+
   get acceptChangedFiles(): boolean {
     return this.image.options.acceptChangedFiles;
   }

@@ -56,6 +56,8 @@ export interface RestartOptions {
 export interface BirthOptions {
   /** What the program finds as its standard streams where it cannot have its own again; default: ours. */
   readonly streams?: Streams;
+  /** Our descriptors in the place of those that the root process had, by the numbers of the latter, and of all that shared them. */
+  readonly inherit?: Readonly<Record<number, number>>;
   /** Called with the pid of the new process before it does anything. */
   readonly born?: (pid: number) => void;
   /** Our descriptor for what helper processes have to say; default: standard error. */
@@ -87,10 +89,10 @@ export async function restart(source: Source, options: RestartOptions & BirthOpt
   if (options.dryRun === true) return await tryOut(input, options);
   const imageOnStdin = 'fd' in source && source.fd === 0;
   const surroundings = { imageOnStdin, terminal: undefined };
-  const { acceptChangedFiles = false, pids = 'keep' } = options;
+  const { acceptChangedFiles = false, pids = 'keep', inherit = {} } = options;
   const birth: Birth = (path, systemCalls, pid) =>
     spawnStopped(path, systemCalls, pids === 'new' ? undefined : { pid, strict: pids === 'same' }, options);
-  return await rebuildFrom(input, { birth, acceptChangedFiles, surroundings, pids }, options);
+  return await rebuildFrom(input, { birth, acceptChangedFiles, surroundings, pids, inherit }, options);
 }
 
 /** The part that all ways of restarting share. `exitCode`: the failing task ends with the code of the error. */
@@ -234,13 +236,14 @@ function spawnStopped(
   path: string,
   systemCalls: boolean,
   wanted: WantedId | undefined,
-  { streams = [0, 1, 2], born }: BirthOptions,
+  { streams = [0, 1, 2], inherit = {}, born }: BirthOptions,
 ): Tracee {
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   const gate = table.gate();
   table.add('setsid', []);
   table.streams(streams);
+  table.inherit(...Object.values(inherit));
   const supervision = systemCalls ? superviseSpawned(table, streams[2]) : undefined;
   table.execute(path, [path], []);
   const pid = startAs(table, wanted);
@@ -269,11 +272,13 @@ function startAs(table: SpawnTable, wanted: WantedId | undefined): number {
  * control and its exit status. A helper that is not our child reads the image and rebuilds us from outside. Returns
  * only by throwing, and only as long as nothing has happened yet.
  */
-export function become(source: Source, options: RestartOptions = {}): never {
+export function become(source: Source, options: RestartOptions & Pick<BirthOptions, 'inherit'> = {}): never {
   const orders = new Helper(source, options);
   const { execute, systemCalls } = orders.next();
   if (systemCalls) superviseThisProcess();
   undoNode();
+  const F_SETFD = 2;
+  for (const fd of Object.values(options.inherit ?? {})) syscall('fcntl', fd, F_SETFD, 0);
   const table = new SpawnTable(x86_64.code.spawn); // only for its strings
   const result = syscall('execve', table.text(execute), table.texts([execute]), table.texts([]));
   throw syscallError('execve', result, `Cannot execute ${execute}`, { code: 'RESTART_FAILED', phase: 'exec' });
@@ -285,13 +290,14 @@ export type Order = { readonly execute: string; readonly systemCalls: boolean } 
 class Helper {
   readonly #pipe: number;
 
-  constructor(source: Source, options: RestartOptions) {
+  constructor(source: Source, options: RestartOptions & Pick<BirthOptions, 'inherit'>) {
     const [read, write] = makePipe();
     const request = {
       source,
       pid: process.pid,
       acceptChangedFiles: options.acceptChangedFiles === true,
       lazy: options.lazy === true,
+      inherit: options.inherit ?? {},
       terminal: controllingTerminal(readStat(process.pid).tty_nr),
     };
     const table = new SpawnTable(x86_64.code.spawn);

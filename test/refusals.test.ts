@@ -14,7 +14,8 @@ const refusals: Record<string, RegExp> = {
   io_uring: /io_uring/,
   userfaultfd: /userfaultfd/,
   landlock: /landlock/,
-  pipe: /pipe/, // with one end elsewhere
+  pipe: /pipe.*with another program/,
+  'shared-pipe': /pipe.*with another program/,
   socket: /socket/,
   pidfd: /pidfd.*process 1/,
   seccomp: /seccomp/,

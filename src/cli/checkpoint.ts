@@ -21,6 +21,7 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
     freeze: freezeMode(invocation),
     compress: await compression(invocation),
     carry: invocation.values('carry'),
+    skipFds: skippedFds(invocation),
     dryRun,
     signal,
     onProgress: progress.update,
@@ -56,6 +57,14 @@ async function compression(invocation: Invocation): Promise<Compression> {
   const { compressionWords, parseCompression } = await import('../compression.ts');
   if (parseCompression(word) !== undefined) return word as Compression;
   throw new UsageError(invocation.name, `There is no --compress=${word}`, `Known are ${compressionWords}`);
+}
+
+function skippedFds(invocation: Invocation): number[] {
+  const value = invocation.value('skip-fd');
+  if (value === undefined) return [];
+  if (!/^\d{1,9}(,\d{1,9})*$/.test(value))
+    throw new UsageError(invocation.name, `--skip-fd takes numbers of descriptors, not "${value}"`, 'Example: --skip-fd 5,7');
+  return value.split(',').map(Number);
 }
 
 function freezeMode(invocation: Invocation): NonNullable<CheckpointOptions['freeze']> {

@@ -111,6 +111,11 @@ export const commands: readonly CommandSpec[] = [
           'Bring the content of these files (of a directory, all that is in it) into the image; a restart rolls them back. *, ?, [...] and ** match as in a shell. May be given more than once',
       },
       {
+        name: 'skip-fd',
+        value: 'N[,N...]',
+        summary: 'Leave these descriptors out, in every process: the restarted program does not have them',
+      },
+      {
         name: 'compress',
         value: 'HOW',
         summary: 'Compress the memory in the image: none (the default), lz4, zstd or zstd:LEVEL with a level of 1 to 19',
@@ -177,6 +182,11 @@ export const commands: readonly CommandSpec[] = [
         value: 'SIGNAL',
         summary:
           'With -d: send this signal to the program when it has been continued; its value (si_int) is the number of the copy, from 0',
+      },
+      {
+        name: 'inherit',
+        value: 'fd:N=M[,...]',
+        summary: "In place of the program's descriptor N, and of all that shared its open file, put descriptor M of this command",
       },
       { name: 'dry-run', summary: 'Only read the whole image and find out whether it could be restarted here' },
       { name: 'accept-changed-files', summary: 'Restart although files that the process had mapped or open have changed since' },

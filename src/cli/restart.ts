@@ -1,4 +1,5 @@
 /** `stasis restart`, or `rstr`. */
+import { fstatSync } from 'node:fs';
 import { imageSource } from './images.ts';
 import { print, printJSON, say } from './output.ts';
 import { pidChoices, type PidChoice } from '../pid-choice.ts';
@@ -18,13 +19,22 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
   const lazy = invocation.flag('lazy');
   const copies = copiesOption(invocation, source);
   const notify = signalOption(invocation);
+  const inherit = inheritOption(invocation);
   const { become, restart } = await import('../restart.ts');
   // From here on the terminal belongs to the program: no progress.
-  if (!invocation.flag('detach') && !dryRun) return become(source, { acceptChangedFiles, lazy, signal });
+  if (!invocation.flag('detach') && !dryRun) return become(source, { acceptChangedFiles, lazy, inherit, signal });
   const results: RestartResult[] = [];
   for (let copy = 0; copy < (copies ?? 1); copy++) {
     using progress = openProgress(!json && !quiet);
-    const result = await restart(source, { acceptChangedFiles, lazy, pids, dryRun, signal, onProgress: progress.update });
+    const result = await restart(source, {
+      acceptChangedFiles,
+      lazy,
+      pids,
+      inherit,
+      dryRun,
+      signal,
+      onProgress: progress.update,
+    });
     progress[Symbol.dispose]();
     if (notify !== undefined && !dryRun) {
       const { queueSignal } = await import('../linux/queue-signal.ts');
@@ -43,6 +53,32 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
   const documents = results.map(({ pid, notes, stats }) => (dryRun ? { notes, stats } : { pid, notes, stats }));
   printJSON({ ok: true, dryRun, ...(copies === undefined ? documents[0] : { copies: documents }) });
   return 0;
+}
+
+/** Our descriptors by those whose place they take. */
+function inheritOption(invocation: Invocation): Record<number, number> {
+  const value = invocation.value('inherit');
+  if (value === undefined) return {};
+  const pairs = value.split(',').map((word) => /^fd:(\d{1,9})=(\d{1,9})$/.exec(word));
+  const inherit: Record<number, number> = {};
+  for (const pair of pairs) {
+    if (pair === null)
+      throw new UsageError(invocation.name, `--inherit takes fd:N=M, not "${value}"`, 'Example: --inherit fd:7=3 3<file');
+    inherit[Number(pair[1])] = Number(pair[2]);
+  }
+  const closed = Object.values(inherit).find((fd) => !isOpen(fd));
+  if (closed !== undefined)
+    throw new UsageError(invocation.name, `Descriptor ${closed} is not open here`, 'Open it for this command, as in 3<file');
+  return inherit;
+}
+
+function isOpen(fd: number): boolean {
+  try {
+    fstatSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Each copy reads the image from its begin. */

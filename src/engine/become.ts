@@ -17,6 +17,7 @@ interface Request {
   /** Where it waits for orders. */
   readonly orders: number;
   readonly acceptChangedFiles: boolean;
+  readonly inherit: Readonly<Record<number, number>>;
   readonly terminal?: string;
   readonly imageOnStdin: boolean;
   readonly lazy: boolean;
@@ -40,9 +41,10 @@ export async function main(text: string): Promise<void> {
   try {
     using input = openSource(request.source);
     const surroundings = { imageOnStdin: request.imageOnStdin, terminal: request.terminal };
+    const { acceptChangedFiles, inherit } = request;
     const result = await rebuildFrom(
       input,
-      { birth, acceptChangedFiles: request.acceptChangedFiles, surroundings },
+      { birth, acceptChangedFiles, inherit, surroundings },
       { lazy: request.lazy, errors: messagesFd },
       true,
     );

@@ -31,6 +31,7 @@ export type Work = Working &
         /** Absolute. */
         readonly carry: readonly string[];
         readonly freeze: FreezeMode | 'auto';
+        readonly skipFds: readonly number[];
         readonly dryRun: boolean;
       }
     | {

@@ -68,14 +68,14 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
   const options = { signal, onProgress: (progress: Progress) => send({ id, progress }) };
   switch (work.kind) {
     case 'checkpoint': {
-      const { pid, sink, after, compress, carry, freeze, dryRun } = work;
+      const { pid, sink, after, compress, carry, freeze, skipFds, dryRun } = work;
       using place = sink === undefined ? undefined : open(sink);
       const delivered = async (): Promise<void> => {
         if (place?.end === undefined) return;
         place.end();
         await delivery(id, signal);
       };
-      return await checkpoint(pid, place?.target, { ...options, after, compress, carry, freeze, dryRun, delivered });
+      return await checkpoint(pid, place?.target, { ...options, after, compress, carry, freeze, skipFds, dryRun, delivered });
     }
     case 'restart': {
       const { acceptChangedFiles, lazy, pids, dryRun } = work;

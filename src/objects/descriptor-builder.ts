@@ -56,6 +56,8 @@ export class DescriptorBuilder {
 
   /** Descriptor `fd` of the task is the open file `description`. */
   assign(fd: number, description: number, closeOnExec: boolean): void {
+    const own = this.#rebuild.replacedFds.get(fd);
+    if (own !== undefined) this.#inherit(fd, own, description);
     this.#assignments.push({ fd, description, closeOnExec });
     if (!this.#numbers.has(description)) this.#numbers.set(description, fd);
   }
@@ -78,10 +80,13 @@ export class DescriptorBuilder {
 
   /** Gives the task its descriptors, and makes it do what comes after. */
   build(): void {
-    const assignments = this.#assignments.sort((a, b) => a.fd - b.fd);
+    this.#inheritNew();
+    const { locals } = this.#rebuild;
+    const isCarried = (objref: number): boolean => !locals.isSkipped(objref);
+    const assignments = this.#assignments.filter(({ description }) => isCarried(description)).sort((a, b) => a.fd - b.fd);
     const used = new Map(assignments.map(({ fd, description }) => [fd, description]));
     if (used.size < assignments.length) throw new StasisError('IMAGE', 'The image gives one descriptor two meanings');
-    const steps = [...this.#early, ...this.#steps];
+    const steps = [...this.#early, ...this.#steps].filter((step) => isCarried(step.description) && isCarried(step.other));
     const hasBoth = ({ fd, description, other }: Step): boolean => used.get(fd) === description && this.#numbers.has(other);
     const loans = steps.filter((step) => !hasBoth(step));
     const entry = lowest(new Set([...used.keys(), ...loans.map(({ fd }) => fd)]));
@@ -101,6 +106,29 @@ export class DescriptorBuilder {
     }
     if (socket >= 0) this.#call('close a socket', 'close', [entry]);
     for (const step of steps) if (hasBoth(step)) step.use(this.#numbers.get(step.other) ?? -1);
+  }
+
+  /** What the restart was told to put in the place of a descriptor. */
+  #inherit(fd: number, own: number, description: number): void {
+    const { locals } = this.#rebuild;
+    locals.replace(description, () => {
+      const found = locals.duplicateInherited(own);
+      if (found !== undefined) return found;
+      throw new StasisError(
+        'RESTART_FAILED',
+        `Cannot put descriptor ${own} of the restart in the place of ${fd}: it is not open`,
+      );
+    });
+  }
+
+  /** The same where the image has nothing; their numbers stand for the objects that they are not. */
+  #inheritNew(): void {
+    const known = new Set(this.#assignments.map(({ fd }) => fd));
+    for (const [fd, own] of this.#rebuild.replacedFds) {
+      if (known.has(fd)) continue;
+      this.#inherit(fd, own, -1 - fd);
+      this.#assignments.push({ fd, description: -1 - fd, closeOnExec: false });
+    }
   }
 
   #lend(socket: number, entry: number, { fd, description, other, use }: Step): void {

@@ -16,6 +16,7 @@ const F_DUPFD_CLOEXEC = 1030;
 
 export class LocalDescriptors implements Disposable {
   readonly #openers = new Map<number, () => number>();
+  readonly #skipped = new Set<number>();
   readonly #open = new Map<number, number>();
   readonly #holders = new Map<number, Place>();
   readonly #inherited = new Map<number, number>();
@@ -27,8 +28,19 @@ export class LocalDescriptors implements Disposable {
     this.#openers.set(objref, open);
   }
 
-  has(objref: number): boolean {
-    return this.#openers.has(objref);
+  /** Nobody gets it, unless it is replaced. */
+  skip(objref: number): void {
+    this.#skipped.add(objref);
+  }
+
+  isSkipped(objref: number): boolean {
+    return this.#skipped.has(objref);
+  }
+
+  /** Another one takes the place of what the image describes. */
+  replace(objref: number, open: () => number): void {
+    this.#skipped.delete(objref);
+    this.#openers.set(objref, open);
   }
 
   /** Our descriptor of a description. It stays ours: duplicate what is to last. */

@@ -3,6 +3,15 @@ import type { Blocker } from '../errors.ts';
 import { Descriptions } from './descriptions.ts';
 import { FileTables } from './file-tables.ts';
 import type { ImageNode } from './object.ts';
+import type { PipeHolders } from '../linux/proc/pipe-holders.ts';
+
+/** What the caller knows and wants. */
+export interface CollectionChoices {
+  /** Numbers of descriptors that are left out. */
+  readonly skipFds?: readonly number[] | undefined;
+  /** Who had which pipe open just before. */
+  readonly pipeHolders?: PipeHolders | undefined;
+}
 
 /** Objrefs: from 1, in order of first appearance; an object is described before or with its first user. */
 export class ObjectTable implements Disposable {
@@ -22,8 +31,11 @@ export class ObjectTable implements Disposable {
   readonly #kept: Disposable[] = [];
   #next = 1;
 
-  constructor(processes: readonly number[]) {
+  readonly choices: CollectionChoices;
+
+  constructor(processes: readonly number[], choices: CollectionChoices = {}) {
     this.processes = processes;
+    this.choices = choices;
     this.files = new FileTables(processes);
   }
 

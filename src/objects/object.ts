@@ -126,6 +126,8 @@ export interface Rebuild {
   /** Takes the steps as the thread that had this id, or as the leader. */
   runAs(formerTid: number | undefined, step: () => void): void;
   readonly acceptChangedFiles: boolean;
+  /** Descriptors of the restart that take the place of such of this process, by the number of the latter. */
+  readonly replacedFds: ReadonlyMap<number, number>;
   /** Descriptions met so far, by objref. */
   readonly described: Map<number, unknown>;
   /** What the last steps need: registers and all that must come after everything else. */

@@ -61,10 +61,16 @@ function isAlone(file: OpenFile, { pid }: Collection): boolean {
   return borrow({ pid, fd: file.fd }, (fd) => (pollNow(fd, 0) & (reads ? POLLHUP : POLLERR)) !== 0);
 }
 
+/** Somebody outside has it open too. */
+function isShared({ stat }: OpenFile, { objects }: Collection): boolean {
+  const holders = objects.choices.pipeHolders?.get(stat.ino) ?? [];
+  return holders.some((pid) => pid !== process.pid && !objects.processes.includes(pid));
+}
+
 /** Both ends are in the program, or the other one is nowhere. */
 export function isWhole(file: OpenFile, collection: Collection): boolean {
   const { reader, writers } = endsOf(file, collection);
-  return (reader !== undefined && writers.length > 0) || isAlone(file, collection);
+  return (reader !== undefined && writers.length > 0 && !isShared(file, collection)) || isAlone(file, collection);
 }
 
 function contentOf(file: OpenFile, collection: Collection): PipeContent | Blocker {

@@ -68,6 +68,7 @@ const programs: Readonly<Record<string, string>> = {
   'tcp-socket': 'tcp',
   'inet-datagram-socket': 'udp',
   pidfd: 'watches',
+  'open-skipped': 'skipped',
   'file-owner': 'owners',
   inotify: 'watches',
   'message-queue': 'watches',

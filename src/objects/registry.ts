@@ -31,6 +31,7 @@ import { openNameless } from './open-nameless.ts';
 import { openPty } from './open-pty.ts';
 import { openPath } from './open-path.ts';
 import { openImage } from './open-image.ts';
+import { openSkipped } from './open-skipped.ts';
 import { openRegular } from './open-regular.ts';
 import { openStream } from './open-stream.ts';
 import { pages } from './pages.ts';
@@ -76,6 +77,7 @@ const vmas: readonly (AnyKind & VmaKind)[] = [
 ]; // prettier-ignore
 
 const openFiles: readonly (AnyKind & OpenFileKind)[] = [
+  openSkipped,
   openImage,
   messageQueue,
   openPath,

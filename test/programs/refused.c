@@ -33,7 +33,7 @@ static int uring(void) { return syscall(SYS_io_uring_setup, 8, (char[120]){0}) >
 static int user_faults(void) { return syscall(SYS_userfaultfd, 1) >= 0; }
 static int landlock(void) { return syscall(SYS_landlock_create_ruleset, &(uint64_t){1}, 8, 0) >= 0; }
 /* One end is with a process that is not of this one's tree: init inherits it. */
-static int pipe_ends(void) {
+static int shared_pipe(void) {
   if (pipe(ends) != 0) return 0;
   pid_t pid = fork();
   if (pid == 0) {
@@ -42,8 +42,9 @@ static int pipe_ends(void) {
     wait_for(go);
     _exit(0);
   }
-  return pid > 0 && waitpid(pid, NULL, 0) == pid && close(ends[1]) == 0;
+  return pid > 0 && waitpid(pid, NULL, 0) == pid;
 }
+static int pipe_ends(void) { return shared_pipe() && close(ends[1]) == 0; }
 static int socket_vsock(void) { return socket(AF_VSOCK, SOCK_STREAM, 0) >= 0; }
 static int pid_fd(void) { return syscall(SYS_pidfd_open, 1, 0) >= 0; }
 static int filter(void) {
@@ -85,7 +86,7 @@ static int breakpoint(void) {
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
-  {"inotify", notify}, {"pipe", pipe_ends}, {"socket", socket_vsock}, {"pidfd", pid_fd}, {"io_uring", uring}, {"userfaultfd", user_faults}, {"landlock", landlock}, {"seccomp", filter},
+  {"inotify", notify}, {"pipe", pipe_ends}, {"shared-pipe", shared_pipe}, {"socket", socket_vsock}, {"pidfd", pid_fd}, {"io_uring", uring}, {"userfaultfd", user_faults}, {"landlock", landlock}, {"seccomp", filter},
   {"breakpoint", breakpoint}, {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
   {"secret", secret}, {"watched", watched},
 };
