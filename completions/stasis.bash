@@ -17,7 +17,7 @@ _stasis() {
     rstr) command=restart ;;
     *)
       if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'checkpoint restart run inspect verify doctor help -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W 'checkpoint restart run inspect verify merge doctor help -h --help -V --version' -- "$current"))
         return
       fi
       command=${COMP_WORDS[1]}
@@ -28,13 +28,14 @@ _stasis() {
     checkpoint)
       case $previous in
         -o | --output) _stasis_complete file "$current" ; return ;;
+        --base) _stasis_complete file "$current" ; return ;;
         --freeze) _stasis_complete undefined "$current" ; return ;;
         --carry) _stasis_complete file "$current" ; return ;;
         --skip-fd) _stasis_complete undefined "$current" ; return ;;
         --compress) _stasis_complete undefined "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-o --output --freeze --kill --leave-stopped --leave-running --carry --skip-fd --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-o --output --base --freeze --kill --leave-stopped --leave-running --carry --skip-fd --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete pid "$current"
       fi
@@ -45,9 +46,10 @@ _stasis() {
         -n | --copies) _stasis_complete undefined "$current" ; return ;;
         --signal) _stasis_complete undefined "$current" ; return ;;
         --inherit) _stasis_complete undefined "$current" ; return ;;
+        --base-dir) _stasis_complete file "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-d --detach --lazy --pids -n --copies --signal --inherit --dry-run --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-d --detach --lazy --pids -n --copies --signal --inherit --dry-run --base-dir --accept-changed-files --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete file "$current"
       fi
@@ -84,12 +86,23 @@ _stasis() {
         _stasis_complete file "$current"
       fi
       ;;
+    merge)
+      case $previous in
+        -o | --output) _stasis_complete file "$current" ; return ;;
+        --base-dir) _stasis_complete file "$current" ; return ;;
+      esac
+      if [[ $current == -* ]]; then
+        COMPREPLY=($(compgen -W '-o --output --base-dir --json -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+      else
+        _stasis_complete file "$current"
+      fi
+      ;;
     doctor)
       if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W '--json -v --verbose -h --help -V --version' -- "$current"))
       fi
       ;;
-    help) COMPREPLY=($(compgen -W 'checkpoint restart run inspect verify doctor' -- "$current")) ;;
+    help) COMPREPLY=($(compgen -W 'checkpoint restart run inspect verify merge doctor' -- "$current")) ;;
   esac
 }
 

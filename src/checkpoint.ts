@@ -1,4 +1,5 @@
 /** The story of a checkpoint: freeze the task, collect what it is, write it down, let it go on. */
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { hostname, release, version as kernelVersion } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -8,6 +9,7 @@ import { collectProcesses, type CollectOptions, type TaskNode } from './collect.
 import { CompressedPages } from './compressed-pages.ts';
 import { makeCompressor, type Compression } from './compression.ts';
 import { cpuFacts } from './cpu-facts.ts';
+import { EarlierImage } from './earlier-image.ts';
 import { CannotCarryError, isNodeError, StasisError, SyscallError, type Phase } from './errors.ts';
 import { planFreeze, type FreezeMode } from './freeze-plan.ts';
 import type { Frozen } from './freeze.ts';
@@ -51,6 +53,8 @@ export interface CheckpointOptions {
   readonly freeze?: FreezeMode | 'auto';
   /** Descriptors that are left out, in every process: the restarted program does not have them. */
   readonly skipFds?: readonly number[];
+  /** An image of the same process: what has not changed since is not written again. A restart then needs that one too. */
+  readonly base?: string | undefined;
   /** Everything but the writing: tells whether the target can be carried. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -137,6 +141,7 @@ async function freezeAndWrite(
   assertCheckpointable(pid);
   const systemCalls = isSupervised(pid, readStatus(pid));
   const dryRun = options.dryRun === true || sink === undefined;
+  using base = options.base === undefined ? undefined : openBaseFor(sink, options.base);
   using output = dryRun ? undefined : openSink(sink, { linkFile, durable: options.after === 'kill' });
   const id = dryRun ? 0 : nextCheckpointId();
   const head = makeHead(pid, id, options.compress);
@@ -159,7 +164,13 @@ async function freezeAndWrite(
     result({ id, pid, tasks, how: captured }, totals, pages, { ...clock, memory }, resumed);
   if (output === undefined) return report({ records: 0, bytes: 0, digest: '' }, 0, captured.collected, captured.release());
   const held = captured.released ? undefined : holdIfSmall(tasks);
-  const written = await writeImage(held ?? paced(output), { ...head, ...architecture(captured) }, tasks, options);
+  const written = await writeImage(
+    held ?? paced(output),
+    { ...head, ...architecture(captured), ...baseOf(base) },
+    tasks,
+    options,
+    base,
+  );
   const memory = performance.now();
   if (options.after === 'kill' || options.after === 'stop') {
     if (held !== undefined) output.write(held.parts);
@@ -175,6 +186,26 @@ async function freezeAndWrite(
   if (held !== undefined) output.write(held.parts);
   output.commit();
   return { ...report(written.totals, written.pages, memory, resumed), ...pathOf(output) };
+}
+
+/** The image that is replaced must not be one that the new one needs. */
+function openBaseFor(sink: Sink | undefined, path: string): EarlierImage {
+  const base = new EarlierImage(resolve(path), { directories: [] });
+  const target = sink !== undefined && 'path' in sink ? statSync(sink.path, { throwIfNoEntry: false }) : undefined;
+  for (let image: EarlierImage | undefined = base; image !== undefined; image = image.base) {
+    const stat = statSync(image.path);
+    if (target === undefined || stat.ino !== target.ino || stat.dev !== target.dev) continue;
+    base[Symbol.dispose]();
+    throw new StasisError('USAGE', `Cannot write the image to ${image.path}: the new image would be based on it`, {
+      phase: 'prepare',
+      hint: 'Give the new image another name.',
+    });
+  }
+  return base;
+}
+
+function baseOf(base: EarlierImage | undefined): Pick<Head, 'base'> {
+  return base === undefined ? {} : { base: { digest: base.digest, path: base.path } };
 }
 
 function holdIfSmall(tasks: readonly TaskNode[]): HeldImage | undefined {
@@ -245,7 +276,13 @@ const SIGSTOP = 19;
 
 const turnEvery = 20; // milliseconds
 
-async function writeImage(sink: PacedSink, head: Head, tasks: readonly TaskNode[], options: CheckpointOptions): Promise<Written> {
+async function writeImage(
+  sink: PacedSink,
+  head: Head,
+  tasks: readonly TaskNode[],
+  options: CheckpointOptions,
+  base?: EarlierImage,
+): Promise<Written> {
   using buffers = new PageBuffers();
   const compressor = makeCompressor(options.compress ?? 'none');
   using compressed = compressor === undefined ? undefined : new CompressedPages(compressor);
@@ -254,7 +291,7 @@ async function writeImage(sink: PacedSink, head: Head, tasks: readonly TaskNode[
   const total = storedBytes(tasks);
   let last = performance.now();
   try {
-    for (const waiting of writeTasks(writer, tasks, { buffers, compressed }, progress)) {
+    for (const waiting of writeTasks(writer, tasks, { buffers, compressed, base }, progress)) {
       if (waiting !== undefined) await waiting;
       await sink.settled();
       if (performance.now() - last < turnEvery) continue;

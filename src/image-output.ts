@@ -2,13 +2,17 @@
 import { crc32 } from 'node:zlib';
 import type { TaskNode } from './collect.ts';
 import type { CompressedPages } from './compressed-pages.ts';
+import type { EarlierImage } from './earlier-image.ts';
 import type { ImageWriter } from './image/writer.ts';
+import { LocalMemory } from './linux/ffi.ts';
 import { maxRanges, rangesOf, readTraced } from './linux/process-memory.ts';
-import { pageSize, type PageRuns } from './linux/pagemap.ts';
+import { pageSize, push, type PageRuns } from './linux/pagemap.ts';
 import type { ImageNode } from './objects/object.ts';
-import { type PageBuffers, pages, pagesPerRecord } from './objects/pages.ts';
+import { maxData, type PageBuffers, pages, pagesPerRecord } from './objects/pages.ts';
+import { keptPerRecord, pagesKept } from './objects/pages-kept.ts';
 import { sharedSegment } from './objects/shared-segment.ts';
 import { sharedMemory } from './objects/shared-memory.ts';
+import { task, type Task } from './objects/task.ts';
 import { vmaAnonymous } from './objects/vma-anonymous.ts';
 
 export interface OutputProgress {
@@ -19,7 +23,11 @@ export interface OutputProgress {
 /** The process whose pages are written, and where they pass through. */
 interface PageInput {
   readonly pid: number;
+  /** The pid that the process has in the image; the pages may be read from a copy of it. */
+  readonly former: number;
   readonly buffers: PageBuffers;
+  /** The image on which this one is based: what is the same there is not written. */
+  readonly base?: EarlierImage | undefined;
   /** Absent: nothing is compressed. */
   readonly compressed?: CompressedPages | undefined;
 }
@@ -34,10 +42,13 @@ export type Waiting = Promise<unknown> | undefined;
 export function* writeTasks(
   writer: ImageWriter,
   tasks: readonly TaskNode[],
-  through: Omit<PageInput, 'pid'>,
+  through: Omit<PageInput, 'pid' | 'former'>,
   progress: OutputProgress,
 ): Generator<Waiting> {
-  for (const task of tasks) yield* writeTree(writer, task, { pid: task.pid, ...through }, progress);
+  for (const each of tasks) {
+    const former = each.record === task.record ? (each.value as Task).pid : 0;
+    yield* writeTree(writer, each, { pid: each.pid, former, ...through }, progress);
+  }
 }
 
 function* writeTree(writer: ImageWriter, root: ImageNode, input: PageInput, progress: OutputProgress): Generator<Waiting> {
@@ -55,15 +66,20 @@ function* writePages(
   writer: ImageWriter,
   { record, readPages }: ImageNode,
   runs: PageRuns,
-  { pid, buffers, compressed }: PageInput,
+  { pid, former, buffers, compressed, base }: PageInput,
   progress: OutputProgress,
 ): Generator<Waiting> {
   const dropZeros = record === vmaAnonymous.record || record === sharedMemory.record || record === sharedSegment.record; // elsewhere a zero page hides what the file has
   const read = readPages ?? ((chunk, into) => readTraced(pid, into, rangesOf(chunk)));
+  const kept: PageRuns = [];
   for (const chunk of chunks(runs)) {
     const buffer = (compressed ?? buffers).next;
     read(chunk, buffer);
-    const stored = dropZeros ? withoutZeroPages(buffer.bytes, chunk) : chunk;
+    const content = dropZeros ? withoutZeroPages(buffer.bytes, chunk) : chunk;
+    const stored =
+      base === undefined || readPages !== undefined ? content : withoutKept(base, former, buffer.bytes, content, kept);
+    while (kept.length >= 2 * keptPerRecord)
+      writer.write(pagesKept.record, { of: former, runs: kept.splice(0, 2 * keptPerRecord) });
     if (stored.length === 0) continue;
     const count = stored.reduce((sum, value, index) => (index % 2 === 1 ? sum + value : sum), 0);
     progress.pages += count;
@@ -80,6 +96,7 @@ function* writePages(
     progress.bytes += count * pageSize;
   }
   if (compressed !== undefined) progress.bytes += yield* compressed.settle(writer, 0);
+  if (kept.length > 0) writer.write(pagesKept.record, { of: former, runs: kept });
 }
 
 /** Cuts runs into pieces of at most one record each. */
@@ -122,6 +139,38 @@ function withoutZeroPages(bytes: Uint8Array, runs: PageRuns): PageRuns {
       const last = stored.length - 2;
       if (last >= 0 && stored[last]! + stored[last + 1]! === page) stored[last + 1]!++;
       else stored.push(page, 1);
+    }
+  }
+  return stored;
+}
+
+/** Leaves only those pages at the begin of `bytes` that the base has not, or has otherwise; the others are added to `kept`. */
+function withoutKept(base: EarlierImage, pid: number, bytes: Uint8Array, runs: PageRuns, kept: PageRuns): PageRuns {
+  const present = base.present(pid, runs);
+  if (present.length === 0) return runs;
+  const there = LocalMemory.scratch('base', maxData).bytes;
+  base.read(pid, present, there);
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const stored: PageRuns = [];
+  let [from, to, at, before] = [0, 0, 0, 0]; // before: bytes of `there` that belong to earlier runs of `present`
+  for (let index = 0; index < runs.length; index += 2) {
+    const end = runs[index]! + runs[index + 1]!;
+    for (let page = runs[index]!; page < end; page++, from += pageSize) {
+      while (at < present.length && present[at]! + present[at + 1]! <= page) {
+        before += present[at + 1]! * pageSize;
+        at += 2;
+      }
+      const first = present[at];
+      if (first !== undefined && first <= page) {
+        const place = before + (page - first) * pageSize;
+        if (view.compare(there, place, place + pageSize, from, from + pageSize) === 0) {
+          push(kept, page, page + 1);
+          continue;
+        }
+      }
+      if (to !== from) bytes.copyWithin(to, from, from + pageSize);
+      to += pageSize;
+      push(stored, page, page + 1);
     }
   }
   return stored;

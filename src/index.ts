@@ -50,6 +50,7 @@ export async function checkpoint(pid: number, sink?: SinkLike, options: Checkpoi
     compress = 'none',
     carry = [],
     skipFds = [],
+    base,
     dryRun = false,
     signal,
     onProgress,
@@ -69,6 +70,7 @@ export async function checkpoint(pid: number, sink?: SinkLike, options: Checkpoi
     compress,
     carry: carried,
     skipFds,
+    base: base === undefined ? undefined : resolve(base),
     dryRun,
     given: given.fds.length,
   } as const;
@@ -110,7 +112,15 @@ export class RestartedProcess extends ProcessHandle {
  * const { code, signal } = await program.wait();
  */
 export async function restart(source: SourceLike, options: RestartOptions = {}): Promise<RestartedProcess> {
-  const { acceptChangedFiles = false, lazy = false, pids = 'keep', dryRun = false, signal, onProgress } = options;
+  const {
+    acceptChangedFiles = false,
+    lazy = false,
+    baseDirectories = [],
+    pids = 'keep',
+    dryRun = false,
+    signal,
+    onProgress,
+  } = options;
   if (!pidChoices.includes(pids))
     throw new StasisError('USAGE', `Cannot restart: pids is ${pidChoices.join(' or ')}, not ${pids as string}`);
   const given = new Given();
@@ -121,6 +131,7 @@ export async function restart(source: SourceLike, options: RestartOptions = {}):
     source: place,
     acceptChangedFiles,
     lazy,
+    baseDirectories: baseDirectories.map((directory) => resolve(directory)),
     pids,
     dryRun,
     streams,

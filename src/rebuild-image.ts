@@ -1,8 +1,10 @@
 /** A restart as a whole: what the processes of an image share while they are rebuilt, and the moment when all are let go. */
 import { StasisError } from './errors.ts';
+import { openBase } from './earlier-image.ts';
+import type { Head } from './image/head.ts';
 import { LocalDescriptors } from './objects/local-descriptors.ts';
 import { Rollback } from './objects/rollback.ts';
-import type { Surroundings } from './objects/object.ts';
+import type { EarlierMemory, Surroundings } from './objects/object.ts';
 import type { Tree } from './objects/tree.ts';
 import { PageBuffers } from './objects/pages.ts';
 import type { PidChoice } from './pid-choice.ts';
@@ -16,6 +18,8 @@ export interface RebuildOptions {
   readonly acceptChangedFiles: boolean;
   /** See RestartOptions. */
   readonly inherit?: Readonly<Record<number, number>>;
+  /** Where to look for the base of the image. */
+  readonly baseDirectories?: readonly string[];
   /** Default: 'keep'. */
   readonly pids?: PidChoice;
   readonly surroundings: Omit<Surroundings, 'inherited'>;
@@ -37,11 +41,21 @@ export class ImageRebuild implements Disposable {
   /** Steps to take when all processes run. */
   readonly released: (() => void)[] = [];
   readonly rollback: Rollback = new Rollback(this.notes);
+  /** The base of the image. */
+  earlier: EarlierMemory | undefined;
   readonly #tasks: TaskRebuild[] = [];
   #family: Family | undefined;
 
   constructor(options: RebuildOptions) {
     this.options = options;
+  }
+
+  /** Before anything is made: the images on which this one is based. */
+  findBase({ base }: Head): void {
+    if (base === undefined) return;
+    const image = openBase(base, { directories: this.options.baseDirectories ?? [] });
+    this.earlier = image;
+    this.kept.push(image);
   }
 
   /** How the processes to come are related. */

@@ -9,7 +9,7 @@ import { readFds } from './linux/proc/fds.ts';
 import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
 import type { LocalDescriptors } from './objects/local-descriptors.ts';
-import type { Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
+import type { EarlierMemory, Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
 import type { Rollback } from './objects/rollback.ts';
 import { pidRefused } from './tracee/pids.ts';
 import type { ImageRebuild } from './rebuild-image.ts';
@@ -63,6 +63,10 @@ export class TaskRebuild implements Rebuild, Disposable {
 
   get acceptChangedFiles(): boolean {
     return this.image.options.acceptChangedFiles;
+  }
+
+  get earlier(): EarlierMemory | undefined {
+    return this.image.earlier;
   }
 
   get described(): Map<number, unknown> {

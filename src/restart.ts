@@ -1,8 +1,10 @@
 /** The story of a restart: read the image forward, let a fresh task become what it describes, let it go. */
 import { closeSync, readSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Progress } from './checkpoint.ts';
 import { errorFromJSON, ImageError, StasisError, SyscallError, type ErrorJSON } from './errors.ts';
+import { openBase } from './earlier-image.ts';
 import { engineCommand } from './engine-command.ts';
 import { assertUnchanged, type FileIdentity } from './objects/file.ts';
 import { is } from './image/events.ts';
@@ -46,6 +48,8 @@ export interface RestartOptions {
    * stay as it is until then. PRIVILEGE without CAP_SYS_PTRACE.
    */
   readonly lazy?: boolean;
+  /** Where to look for the image on which this one is based, if it is not where it was. */
+  readonly baseDirectories?: readonly string[];
   /** Reads and checks everything, starts nothing. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -86,13 +90,23 @@ export interface RestartResult {
 export async function restart(source: Source, options: RestartOptions & BirthOptions = {}): Promise<RestartResult> {
   options.signal?.throwIfAborted();
   using input = openSource(source);
-  if (options.dryRun === true) return await tryOut(input, options);
+  if (options.dryRun === true)
+    return await tryOut(input, { ...options, baseDirectories: beside(source, options.baseDirectories) });
   const imageOnStdin = 'fd' in source && source.fd === 0;
   const surroundings = { imageOnStdin, terminal: undefined };
-  const { acceptChangedFiles = false, pids = 'keep', inherit = {} } = options;
+  const { acceptChangedFiles = false, pids = 'keep', inherit = {}, baseDirectories = [] } = options;
   const birth: Birth = (path, systemCalls, pid) =>
     spawnStopped(path, systemCalls, pids === 'new' ? undefined : { pid, strict: pids === 'same' }, options);
-  return await rebuildFrom(input, { birth, acceptChangedFiles, surroundings, pids, inherit }, options);
+  return await rebuildFrom(
+    input,
+    { birth, acceptChangedFiles, surroundings, pids, inherit, baseDirectories: beside(source, baseDirectories) },
+    options,
+  );
+}
+
+/** Where a base may be: in the directory of the image, and in those given. */
+export function beside(source: Source, directories: readonly string[] = []): string[] {
+  return 'path' in source ? [dirname(resolve(source.path)), ...directories] : [...directories];
 }
 
 /** The part that all ways of restarting share. `exitCode`: the failing task ends with the code of the error. */
@@ -109,6 +123,7 @@ export async function rebuildFrom(
   let systemCalls = false;
   try {
     for await (const event of eventsOf(input, options, counts, rebuild.buffers)) {
+      if (is(event, headKind)) rebuild.findBase(event.value);
       const comesLate = lazy?.add(event) === true;
       const kind = kindOf(event.kind.tag);
       if (event.type === 'close') {
@@ -217,6 +232,8 @@ async function tryOut(input: OpenSource, options: RestartOptions): Promise<Resta
   for await (const event of eventsOf(input, options, counts)) {
     if (event.type === 'close') continue;
     if (is(event, carriedFile.record)) carried.add(event.value.path);
+    if (is(event, headKind) && event.value.base !== undefined)
+      openBase(event.value.base, { directories: options.baseDirectories ?? [] })[Symbol.dispose]();
     if (is(event, file.record)) described.set(event.objref, event.value);
     if (!is(event, executable.record) && !is(event, vmaPrivateFile.record)) continue;
     const identity = described.get((event.value as { file: number }).file);
@@ -298,6 +315,7 @@ class Helper {
       acceptChangedFiles: options.acceptChangedFiles === true,
       lazy: options.lazy === true,
       inherit: options.inherit ?? {},
+      baseDirectories: beside(source, options.baseDirectories),
       terminal: controllingTerminal(readStat(process.pid).tty_nr),
     };
     const table = new SpawnTable(x86_64.code.spawn);

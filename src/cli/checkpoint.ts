@@ -19,6 +19,7 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
   const result = await checkpoint(pid, sink, {
     after: after(invocation),
     freeze: freezeMode(invocation),
+    base: invocation.value('base'),
     compress: await compression(invocation),
     carry: invocation.values('carry'),
     skipFds: skippedFds(invocation),

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 
-export type CommandName = 'checkpoint' | 'restart' | 'run' | 'inspect' | 'verify' | 'doctor';
+export type CommandName = 'checkpoint' | 'restart' | 'run' | 'inspect' | 'verify' | 'merge' | 'doctor';
 
 /** What a shell offers after the Tab key. */
 export type Completion = 'file' | 'pid' | 'command';
@@ -89,6 +89,12 @@ export const commands: readonly CommandSpec[] = [
         value: 'FILE',
         completion: 'file',
         summary: 'Write the image to FILE; - for standard output',
+      },
+      {
+        name: 'base',
+        value: 'IMAGE',
+        completion: 'file',
+        summary: 'Write only what has changed since IMAGE, a regular file, which a restart then needs too',
       },
       {
         name: 'freeze',
@@ -189,6 +195,12 @@ export const commands: readonly CommandSpec[] = [
         summary: "In place of the program's descriptor N, and of all that shared its open file, put descriptor M of this command",
       },
       { name: 'dry-run', summary: 'Only read the whole image and find out whether it could be restarted here' },
+      {
+        name: 'base-dir',
+        value: 'DIRECTORY',
+        completion: 'file',
+        summary: 'Where to look for the images on which this one is based, if they are not where they were nor beside it',
+      },
       { name: 'accept-changed-files', summary: 'Restart although files that the process had mapped or open have changed since' },
       json,
       { ...stats, summary: 'With -d or --dry-run: print how long it took, on standard error' },
@@ -268,6 +280,41 @@ export const commands: readonly CommandSpec[] = [
       { path: 'dataBytes', type: 'integer', meaning: 'Bytes of memory in it' },
       { path: 'pages', type: 'integer', meaning: 'The same in pages' },
       { path: 'kinds', type: 'object', meaning: 'Number of records of each kind' },
+    ],
+    errors: ['FAILED', 'USAGE', 'IMAGE'],
+  },
+  {
+    name: 'merge',
+    summary: 'make one whole image of an image and those that it is based on',
+    description: [
+      'An image that was made with --base holds what had changed since another one, and a restart needs both. This command writes an image of the same moment that needs no other. The images that it reads stay as they are.',
+    ],
+    arguments: [imageArgument],
+    options: [
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        completion: 'file',
+        summary: 'Write the image to FILE; - for standard output',
+      },
+      {
+        name: 'base-dir',
+        value: 'DIRECTORY',
+        completion: 'file',
+        summary: 'Where to look for the other images, if they are not where they were nor beside this one',
+      },
+      json,
+      quiet,
+      verbose,
+    ],
+    examples: [{ line: 'stasis merge counter.3 -o counter.whole', meaning: 'Then counter.1 to counter.3 can be removed.' }],
+    json: [
+      okField,
+      { path: 'path', type: 'string', meaning: 'The file that holds the image' },
+      { path: 'records', type: 'integer', meaning: 'Number of records' },
+      { path: 'bytes', type: 'integer', meaning: 'Size of the image' },
+      { path: 'digest', type: 'string', meaning: 'SHA-256 over all structure of the image, in hex' },
     ],
     errors: ['FAILED', 'USAGE', 'IMAGE'],
   },

@@ -1,5 +1,6 @@
 /** `stasis restart`, or `rstr`. */
 import { fstatSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { imageSource } from './images.ts';
 import { print, printJSON, say } from './output.ts';
 import { pidChoices, type PidChoice } from '../pid-choice.ts';
@@ -17,12 +18,15 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
   const acceptChangedFiles = invocation.flag('accept-changed-files');
   const pids = pidsOption(invocation);
   const lazy = invocation.flag('lazy');
+  const directory = invocation.value('base-dir');
+  const baseDirectories = directory === undefined ? [] : [resolve(directory)];
   const copies = copiesOption(invocation, source);
   const notify = signalOption(invocation);
   const inherit = inheritOption(invocation);
   const { become, restart } = await import('../restart.ts');
   // From here on the terminal belongs to the program: no progress.
-  if (!invocation.flag('detach') && !dryRun) return become(source, { acceptChangedFiles, lazy, inherit, signal });
+  if (!invocation.flag('detach') && !dryRun)
+    return become(source, { acceptChangedFiles, lazy, inherit, baseDirectories, signal });
   const results: RestartResult[] = [];
   for (let copy = 0; copy < (copies ?? 1); copy++) {
     using progress = openProgress(!json && !quiet);
@@ -31,6 +35,7 @@ export async function restartCommand(invocation: Invocation, signal: AbortSignal
       lazy,
       pids,
       inherit,
+      baseDirectories,
       dryRun,
       signal,
       onProgress: progress.update,

@@ -13,6 +13,7 @@ const loaders: Readonly<Record<CommandName, () => Promise<Command>>> = {
   run: async () => (await import('./run.ts')).runCommand,
   inspect: async () => (await import('./inspect.ts')).inspectCommand,
   verify: async () => (await import('./verify.ts')).verifyCommand,
+  merge: async () => (await import('./merge.ts')).mergeCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
 };
 

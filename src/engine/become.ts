@@ -18,6 +18,7 @@ interface Request {
   readonly orders: number;
   readonly acceptChangedFiles: boolean;
   readonly inherit: Readonly<Record<number, number>>;
+  readonly baseDirectories: readonly string[];
   readonly terminal?: string;
   readonly imageOnStdin: boolean;
   readonly lazy: boolean;
@@ -41,10 +42,10 @@ export async function main(text: string): Promise<void> {
   try {
     using input = openSource(request.source);
     const surroundings = { imageOnStdin: request.imageOnStdin, terminal: request.terminal };
-    const { acceptChangedFiles, inherit } = request;
+    const { acceptChangedFiles, inherit, baseDirectories } = request;
     const result = await rebuildFrom(
       input,
-      { birth, acceptChangedFiles, inherit, surroundings },
+      { birth, acceptChangedFiles, inherit, baseDirectories, surroundings },
       { lazy: request.lazy, errors: messagesFd },
       true,
     );

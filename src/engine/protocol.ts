@@ -32,6 +32,7 @@ export type Work = Working &
         readonly carry: readonly string[];
         readonly freeze: FreezeMode | 'auto';
         readonly skipFds: readonly number[];
+        readonly base: string | undefined;
         readonly dryRun: boolean;
       }
     | {
@@ -39,6 +40,7 @@ export type Work = Working &
         readonly source: Place;
         readonly acceptChangedFiles: boolean;
         readonly lazy: boolean;
+        readonly baseDirectories: readonly string[];
         readonly pids: PidChoice;
         readonly dryRun: boolean;
         readonly streams: StandardStreams;

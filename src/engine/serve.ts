@@ -68,17 +68,27 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
   const options = { signal, onProgress: (progress: Progress) => send({ id, progress }) };
   switch (work.kind) {
     case 'checkpoint': {
-      const { pid, sink, after, compress, carry, freeze, skipFds, dryRun } = work;
+      const { pid, sink, after, compress, carry, freeze, skipFds, base, dryRun } = work;
       using place = sink === undefined ? undefined : open(sink);
       const delivered = async (): Promise<void> => {
         if (place?.end === undefined) return;
         place.end();
         await delivery(id, signal);
       };
-      return await checkpoint(pid, place?.target, { ...options, after, compress, carry, freeze, skipFds, dryRun, delivered });
+      return await checkpoint(pid, place?.target, {
+        ...options,
+        after,
+        compress,
+        carry,
+        freeze,
+        skipFds,
+        base,
+        dryRun,
+        delivered,
+      });
     }
     case 'restart': {
-      const { acceptChangedFiles, lazy, pids, dryRun } = work;
+      const { acceptChangedFiles, lazy, pids, baseDirectories, dryRun } = work;
       using place = open(work.source);
       using streams = openStreams(work.streams);
       const born = (pid: number): void => watch(id, pid);
@@ -88,6 +98,7 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
         lazy,
         errors: streams.fds[2],
         pids,
+        baseDirectories,
         dryRun,
         streams: streams.fds,
         born,

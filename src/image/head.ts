@@ -22,6 +22,15 @@ export interface Head {
   readonly id: number;
   /** codec of the page data, with its level: lz4, zstd:3; absent when nothing is compressed */
   readonly compression?: string | undefined;
+  /** the image from which pages are taken that have not changed since; absent when this one is whole */
+  readonly base?: Base | undefined;
+}
+
+export interface Base {
+  /** the digest in its tail */
+  readonly digest: Uint8Array;
+  /** where it was, to look there first */
+  readonly path: string;
 }
 
 /** The range of Date. Source: ECMA-262, time values. */
@@ -45,6 +54,7 @@ export const headKind: RecordKind<Head> = defineKind<Head>({
     stasis: s.text(64),
     id: s.uint(),
     compression: s.optional(s.text(64)),
+    base: s.optional(s.record({ digest: s.hex(s.bytes(32)), path: s.text(4096) })),
   }),
 });
 

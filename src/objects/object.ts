@@ -87,6 +87,12 @@ export interface Collection {
   readonly carryOwn?: (fd: number) => { readonly objref: number; readonly nodes: readonly ImageNode[] } | undefined;
 }
 
+/** The memory of the image on which another is based. */
+export interface EarlierMemory {
+  /** Puts pages of the private mappings of the task that had this pid one after the other into `into`. ImageError if one is not there. */
+  read(pid: number, runs: PageRuns, into: Uint8Array): void;
+}
+
 /** A process being rebuilt: stopped in a fresh program image, its calls are gathered and run together. */
 export interface Rebuild {
   /** The thread that is being worked on: the leader, until the final steps of another thread are run. */
@@ -128,6 +134,7 @@ export interface Rebuild {
   readonly acceptChangedFiles: boolean;
   /** Descriptors of the restart that take the place of such of this process, by the number of the latter. */
   readonly replacedFds: ReadonlyMap<number, number>;
+  readonly earlier: EarlierMemory | undefined;
   /** Descriptions met so far, by objref. */
   readonly described: Map<number, unknown>;
   /** What the last steps need: registers and all that must come after everything else. */

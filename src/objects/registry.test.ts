@@ -28,6 +28,7 @@ const programs: Readonly<Record<string, string>> = {
   'shared-segment': 'segments',
   'vma-shared-segment': 'segments',
   pages: 'memory',
+  'pages-kept': 'memory',
   'cpu-x86_64': 'avx',
   'cpu-i386': 'avx32',
   tls: 'tls',

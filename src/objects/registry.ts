@@ -35,6 +35,7 @@ import { openSkipped } from './open-skipped.ts';
 import { openRegular } from './open-regular.ts';
 import { openStream } from './open-stream.ts';
 import { pages } from './pages.ts';
+import { pagesKept } from './pages-kept.ts';
 import { pendingSignals, threadPendingSignals } from './pending-signals.ts';
 import { pty } from './pty.ts';
 import { posixTimers } from './posix-timers.ts';
@@ -114,6 +115,7 @@ export const registry: readonly AnyKind[] = [
   sharedSegment,
   ...vmas,
   pages,
+  pagesKept,
   signals,
   fs,
   limits,
