@@ -31,8 +31,8 @@ function sameKind(one: Vma, other: Vma): boolean {
   );
 }
 
-/** Flags without a meaning for us that come and go: soft-dirty, and the marks of a watch of our own. */
-const passing = new Set(['sd', 'uw']);
+/** Flags without a meaning for us that come and go: soft-dirty, that there may be guard pages, and the marks of a watch of our own. */
+const passing = new Set(['sd', 'gu', 'uw']);
 
 /**
  * Whether mappings still are what was supposed of them. `copied`: `now` are those of a copy made by fork, which inherits
@@ -44,7 +44,7 @@ export function flagsHold(supposed: readonly SmapsVma[], now: readonly SmapsVma[
   return expected.every((vma, index) => {
     const other = now[index];
     if (other?.start !== vma.start || other.end !== vma.end || other.path !== vma.path) return false;
-    const ignored = (flag: string): boolean => passing.has(flag) || (copied && flag === 'lo');
+    const ignored = (flag: string): boolean => passing.has(flag) || (copied && (flag === 'lo' || flag === 'lf'));
     const missing = (one: ReadonlySet<string>, another: ReadonlySet<string>): boolean =>
       [...one].some((flag) => !another.has(flag) && !ignored(flag));
     return !missing(vma.vmFlags, other.vmFlags) && !missing(other.vmFlags, vma.vmFlags);

@@ -56,6 +56,24 @@ for (const { caller, uid, skip } of [
   });
 }
 
+suite('memory that a fork treats in its own way', { skip: lacks('gcc', 'libc6-dev') }, () => {
+  for (const words of [['kinds'], ['shared', '.'], ['segments']]) {
+    const [name = '', ...rest] = words;
+    test(name, async () => {
+      using room = new Room();
+      const program = await room.start([room.program(name), room.path('go'), ...rest]);
+      await program.line(/^ready/);
+      const { freezeMode, freezeReason } = await checkpoint(room, program, room.path('image'), '--freeze=fork');
+      assert.equal(freezeMode, 'fork', freezeReason);
+      program.signal('SIGKILL');
+      await program.gone();
+      const again = await room.restart(room.path('image'), program);
+      room.go();
+      await again.passes();
+    });
+  }
+});
+
 suite('the choice', { skip: lacks('gcc', 'libc6-dev') }, () => {
   test('auto copies a large memory, stops for a small one, and for what does not run on', async () => {
     using room = new Room();

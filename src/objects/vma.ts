@@ -75,7 +75,10 @@ const keepAway = 'Run the program without it.';
 /** Flags that stand in the way, with what they mean. Source: fs/proc/task_mmu.c: show_smap_vma_flags. */
 const refusedFlags: Readonly<Record<string, readonly [reason: string, remedy: string]>> = {
   sl: ['it is sealed (mseal): what follows it in a restart could not be put in place', keepAway],
-  um: ['userfaultfd watches it for missing pages', 'Let the program unregister it from its userfaultfd.'],
+  um: [
+    'userfaultfd watches it for missing pages',
+    'After a lazy restart, wait until all memory has arrived; else let the program unregister it from its userfaultfd.',
+  ],
   uw: ['userfaultfd watches it for writes', 'Let the program unregister it from its userfaultfd.'],
   ui: ['userfaultfd watches it for minor faults', 'Let the program unregister it from its userfaultfd.'],
   io: ['it is memory of a device', keepAway],
