@@ -54,6 +54,17 @@ _stasis() {
         _stasis_complete file "$current"
       fi
       ;;
+    branch)
+      case $previous in
+        -n | --copies) _stasis_complete undefined "$current" ; return ;;
+        --signal) _stasis_complete undefined "$current" ; return ;;
+      esac
+      if [[ $current == -* ]]; then
+        COMPREPLY=($(compgen -W '-n --copies --signal --json --stats -v --verbose -h --help -V --version' -- "$current"))
+      else
+        _stasis_complete pid "$current"
+      fi
+      ;;
     run)
       for ((index = first; index < COMP_CWORD; index++)); do
         if [[ ${COMP_WORDS[index]} == -- ]]; then ((index++)) ; break ; fi

@@ -72,6 +72,16 @@ complete -c rstr -s v -l verbose -d 'With an error, print its causes and where i
 complete -c rstr -s h -l help -d 'Explain the command, then end'
 complete -c rstr -s V -l version -d 'Print the version, then end'
 
+complete -c stasis -n __fish_use_subcommand -f -a branch -d 'copy a running process in place'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -f -a '(__fish_complete_pids)'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -s n -l copies -r -F -d 'How many; default 1'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -l signal -r -F -d 'Send this signal to each copy when it runs; its value (si_int) is the number of the copy, from 0'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -l json -d 'Print one JSON document on standard output, also for an error'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -l stats -d 'Print how long it took, on standard error'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -s v -l verbose -d 'With an error, print its causes and where it arose'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -s h -l help -d 'Explain the command, then end'
+complete -c stasis -n '__fish_seen_subcommand_from branch' -s V -l version -d 'Print the version, then end'
+
 complete -c stasis -n __fish_use_subcommand -f -a run -d 'start a program that can use the two system calls'
 complete -c stasis -n '__fish_seen_subcommand_from run' -f -a '(__fish_complete_subcommand --fcs-skip=2)'
 complete -c stasis -n '__fish_seen_subcommand_from run' -s v -l verbose -d 'With an error, print its causes and where it arose'

@@ -226,7 +226,7 @@ export async function checkpointSelf(output: OpenSink, self: SelfCheckpoint): Pr
   return result({ id, pid, tasks, how }, written.totals, written.pages, clock, memory);
 }
 
-function assertCheckpointable(pid: number): void {
+export function assertCheckpointable(pid: number): void {
   if (pid === process.pid) {
     throw new StasisError('FAILED', 'Cannot checkpoint the process that does the checkpoint', { phase: 'prepare', pid });
   }
@@ -247,7 +247,7 @@ function assertCheckpointable(pid: number): void {
 }
 
 /** The architecture is that of the root, once it has been stopped. */
-function makeHead(pid: number, id: number, compression: Compression = 'none'): Omit<Head, 'architecture'> {
+export function makeHead(pid: number, id: number, compression: Compression = 'none'): Omit<Head, 'architecture'> {
   return {
     revision: currentRevision,
     pageSize,
@@ -266,7 +266,7 @@ function architecture({ root }: Pick<Frozen, 'root'>): Pick<Head, 'architecture'
   return { architecture: root.leader.tracee.architecture.name };
 }
 
-interface Written {
+export interface Written {
   readonly totals: { readonly records: number; readonly bytes: number; readonly digest: string };
   readonly pages: number;
 }
@@ -276,7 +276,7 @@ const SIGSTOP = 19;
 
 const turnEvery = 20; // milliseconds
 
-async function writeImage(
+export async function writeImage(
   sink: PacedSink,
   head: Head,
   tasks: readonly TaskNode[],

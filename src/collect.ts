@@ -17,7 +17,7 @@ import { collectLdt } from './objects/ldt.ts';
 import { collectLimits, limits } from './objects/limits.ts';
 import { collectIntervalTimers } from './objects/interval-timers.ts';
 import { collectMembarrier } from './objects/membarrier.ts';
-import { difference, findInheritance, type Inheritance, type Relative } from './objects/inheritance.ts';
+import { difference, findInheritance, inheritAll, type Inheritance, type Relative } from './objects/inheritance.ts';
 import { collectMm, isTimeMapping, largestHole, mm, type Hole } from './objects/mm.ts';
 import { node, type Collection, type ImageNode, type ThreadCollection } from './objects/object.ts';
 import { ObjectTable, type CollectionChoices } from './objects/object-table.ts';
@@ -51,6 +51,8 @@ export interface CollectOptions extends CollectionChoices {
   readonly systemCalls: boolean;
   /** The thread that waits in the system call, and what that answers in the restarted program. */
   readonly answer?: { readonly tid: number; readonly value: number } | undefined;
+  /** The root's memory is not stored: the restart is given a copy of it (branch.ts). */
+  readonly rootStays?: boolean | undefined;
   /** The pages of the mappings are looked for later, by who asks for it: until then the mappings seem to have none. */
   readonly pagesLater?: boolean | undefined;
   /** Called once per process, when everything else is known of it and its leader is still driven. */
@@ -94,7 +96,8 @@ export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskN
     const child = relative(process);
     const parentProcess = processes.find(({ pid }) => pid === child?.parent);
     const parent = parentProcess && relative(parentProcess);
-    return process === root || child === undefined || parent === undefined ? undefined : findInheritance(child, parent);
+    if (process === root) return options.rootStays === true ? inheritAll(root) : undefined;
+    return child === undefined || parent === undefined ? undefined : findInheritance(child, parent);
   };
   const nodes = [
     { ...node(tree.record, related), pid: root.pid },

@@ -137,8 +137,46 @@ export async function restart(source: SourceLike, options: RestartOptions = {}):
     streams,
     given: given.fds.length,
   } as const;
-  const { result, waiter } = await performWith(given, work, { signal, onProgress });
-  return new RestartedProcess(result, waiter);
+  const { result, waiters } = await performWith(given, work, { signal, onProgress });
+  return new RestartedProcess(result, firstOf(waiters));
+}
+
+export interface BranchOptions {
+  /** How many; default 1. */
+  readonly copies?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The copies that a branch made. */
+export interface Branches {
+  readonly branches: readonly RestartedProcess[];
+  /** Milliseconds for which the original was stopped. */
+  readonly freezeMs: number;
+  readonly totalMs: number;
+}
+
+/**
+ * Makes copies of a running process, and of all below it, in place: they run beside the original from the very same moment,
+ * with new process ids, and share its memory until somebody writes. Nothing is written anywhere. They are nobody's children.
+ * @throws StasisError like checkpoint and restart. The original runs on as before then, and no copy is left.
+ * @example
+ * const { branches } = await branch(4242, { copies: 5 });
+ * await checkpoint(branches[3].pid, 'best.image', { after: 'kill' });
+ * for (const process of branches) process.kill('SIGKILL');
+ */
+export async function branch(pid: number, options: BranchOptions = {}): Promise<Branches> {
+  const { copies = 1, signal } = options;
+  if (!Number.isInteger(copies) || copies < 1)
+    throw new StasisError('USAGE', `Cannot branch: copies is a number from 1, not ${copies}`);
+  const { result, waiters } = await perform({ kind: 'branch', pid, copies, given: 0 }, { signal });
+  const { branches, freezeMs, totalMs } = result;
+  return { branches: branches.map((each, index) => new RestartedProcess(each, waiters[index] ?? unknownEnd)), freezeMs, totalMs };
+}
+
+const unknownEnd: Waiter = async () => undefined;
+
+function firstOf([waiter = unknownEnd]: readonly Waiter[]): Waiter {
+  return waiter;
 }
 
 export interface RunOptions {
@@ -182,8 +220,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     streams: given.streams({ input: 'ignore', output: 'ignore', error: 'ignore', ...streams }),
     given: given.fds.length,
   } as const;
-  const { result, waiter } = await performWith(given, work, {});
-  return new RunningProcess(result, waiter);
+  const { result, waiters } = await performWith(given, work, {});
+  return new RunningProcess(result, firstOf(waiters));
 }
 
 export interface ReadOptions {

@@ -11,10 +11,13 @@ import type { PidChoice } from './pid-choice.ts';
 import { TaskRebuild, type Birth } from './rebuild.ts';
 import { Family } from './rebuild-family.ts';
 import { assertPidsFree } from './tracee/pids.ts';
+import type { Tracee } from './tracee/tracee.ts';
 
 export interface RebuildOptions {
   /** Makes the root process. */
   readonly birth: Birth;
+  /** A copy of the root's memory that takes the place of the root instead (branch.ts), and its standard streams. */
+  readonly adopt?: { readonly tracee: Tracee; readonly streams: ReadonlyMap<number, number> };
   readonly acceptChangedFiles: boolean;
   /** See RestartOptions. */
   readonly inherit?: Readonly<Record<number, number>>;

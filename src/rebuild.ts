@@ -98,6 +98,8 @@ export class TaskRebuild implements Rebuild, Disposable {
 
   inherit(): void {
     const pid = this.finals.pid ?? early('the task');
+    const { adopt } = this.image.options;
+    if (adopt !== undefined && this.image.isRoot(this)) return this.#adopt(adopt.tracee, adopt.streams, pid);
     const { area, from } = this.image.family.fork(pid);
     this.#area = area;
     this.#leader = { tracee: area.tracee, formerTid: pid, ...noSteps() };
@@ -105,6 +107,19 @@ export class TaskRebuild implements Rebuild, Disposable {
     this.#notes = { ...from.#notes };
     this.#surroundings = { ...this.image.options.surroundings, inherited: from.surroundings.inherited };
     this.image.family.settle(pid, this);
+  }
+
+  /** A copy of a stopped task's memory, without descriptors. */
+  #adopt(tracee: Tracee, streams: ReadonlyMap<number, number>, pid: number): void {
+    tracee.beDriven();
+    this.#leader = { tracee, formerTid: pid, ...noSteps() };
+    setSignalMask(tracee.tid, allButTrap);
+    this.locals.lend(streams);
+    this.#surroundings = { ...this.image.options.surroundings, inherited: new Set() };
+  }
+
+  get hasArea(): boolean {
+    return this.#area !== undefined;
   }
 
   get leader(): Tracee {

@@ -7,7 +7,10 @@ import type { Status } from './linux/proc/status.ts';
 /** The argument that marks a supervisor; the pid of the program it serves follows. */
 export const supervisorMark = '--supervise';
 
-/** checkpoint and restart are served to the task, by a supervisor of it or of one of its ancestors. */
+/**
+ * checkpoint and restart are served to the task, by a supervisor of it or of one of its ancestors. Who has lost its parent, or is
+ * a copy of somebody (branch.ts), still has the session or the process group of the program that is served.
+ */
 export function isSupervised(pid: number, { seccompFilters = 0 }: Pick<Status, 'seccompFilters'>): boolean {
   if (seccompFilters === 0) return false;
   const served = new Set<number>();
@@ -20,7 +23,9 @@ export function isSupervised(pid: number, { seccompFilters = 0 }: Pick<Status, '
   for (let at = pid; at > 1;) {
     if (served.has(at)) return true;
     try {
-      at = readStat(at).ppid;
+      const { ppid, pgrp, sid } = readStat(at);
+      if (served.has(pgrp) || served.has(sid)) return true;
+      at = ppid;
     } catch {
       return false;
     }

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 
-export type CommandName = 'checkpoint' | 'restart' | 'run' | 'inspect' | 'verify' | 'merge' | 'doctor';
+export type CommandName = 'checkpoint' | 'restart' | 'branch' | 'run' | 'inspect' | 'verify' | 'merge' | 'doctor';
 
 /** What a shell offers after the Tab key. */
 export type Completion = 'file' | 'pid' | 'command';
@@ -229,6 +229,35 @@ export const commands: readonly CommandSpec[] = [
       ...statsFields,
     ],
     errors: ['FAILED', 'USAGE', 'PRIVILEGE', 'IMAGE', 'RESTART_FAILED'],
+  },
+  {
+    name: 'branch',
+    summary: 'copy a running process in place',
+    description: [
+      'Makes copies of the process PID and of all processes below it. They run beside the original from the very same moment, under new process ids, which are printed, and share its memory until somebody writes (copy-on-write). Nothing is written to a disk. The standard streams are those of the original.',
+      "The copies are nobody's children. If one cannot be made, none is left. The original is stopped for a moment and runs on as before.",
+    ],
+    arguments: [{ name: 'PID', summary: 'The process to copy', completion: 'pid' }],
+    options: [
+      { name: 'copies', short: 'n', value: 'N', summary: 'How many; default 1' },
+      {
+        name: 'signal',
+        value: 'SIGNAL',
+        summary: 'Send this signal to each copy when it runs; its value (si_int) is the number of the copy, from 0',
+      },
+      json,
+      { ...stats, summary: 'Print how long it took, on standard error' },
+      verbose,
+    ],
+    examples: [{ line: 'stasis branch -n 5 4242', meaning: 'Five copies of a running interpreter, to go five ways from here.' }],
+    json: [
+      okField,
+      { path: 'branches[].pid', type: 'integer', meaning: 'Process id of a copy' },
+      { path: 'branches[].notes', type: 'array of strings', meaning: 'What it could not be given' },
+      { path: 'freezeMs', type: 'number', meaning: 'Milliseconds for which the original was stopped' },
+      { path: 'totalMs', type: 'number', meaning: 'Milliseconds from the begin to the last copy running' },
+    ],
+    errors: ['FAILED', 'USAGE', 'PRIVILEGE', 'CANNOT_CARRY', 'VANISHED', 'RESTART_FAILED'],
   },
   {
     name: 'run',

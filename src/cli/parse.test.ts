@@ -83,7 +83,7 @@ test('the name of a command line is what was typed', () => {
 });
 
 test('usage errors say what is wrong and what is right', () => {
-  assert.match(complaint([]), /No command.*checkpoint, restart, run, inspect, verify, merge, doctor/);
+  assert.match(complaint([]), /No command.*checkpoint, restart, branch, run, inspect, verify, merge, doctor/);
   assert.match(complaint(['chekpoint']), /Did you mean: stasis checkpoint/);
   assert.match(complaint(['frobnicate']), /Commands: checkpoint/);
   assert.match(complaint(['--json']), /--json before the command/);

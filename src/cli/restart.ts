@@ -1,12 +1,12 @@
 /** `stasis restart`, or `rstr`. */
 import { fstatSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { copiesOf, signalOf } from './branch.ts';
 import { imageSource } from './images.ts';
 import { print, printJSON, say } from './output.ts';
 import { pidChoices, type PidChoice } from '../pid-choice.ts';
 import { UsageError, type Invocation } from './parse.ts';
 import { openProgress } from './progress.ts';
-import { signalNumber } from '../linux/signals.ts';
 import type { RestartResult } from '../restart.ts';
 import type { Source } from '../source.ts';
 
@@ -88,28 +88,17 @@ function isOpen(fd: number): boolean {
 
 /** Each copy reads the image from its begin. */
 function copiesOption(invocation: Invocation, source: Source): number | undefined {
-  const value = invocation.value('copies');
-  if (value === undefined) return undefined;
-  const copies = /^\d{1,5}$/.test(value) ? Number(value) : 0;
-  const problem =
-    copies < 1
-      ? `--copies is a number from 1 to 99999, not "${value}"`
-      : !invocation.flag('detach')
-        ? '--copies needs -d'
-        : 'path' in source
-          ? undefined
-          : '--copies needs a FILE: standard input can be read once only';
-  if (problem !== undefined) throw new UsageError(invocation.name, problem);
-  return copies;
+  const copies = copiesOf(invocation);
+  if (copies === undefined) return undefined;
+  if (!invocation.flag('detach')) throw new UsageError(invocation.name, '--copies needs -d');
+  if ('path' in source) return copies;
+  throw new UsageError(invocation.name, '--copies needs a FILE: standard input can be read once only');
 }
 
 function signalOption(invocation: Invocation): number | undefined {
-  const value = invocation.value('signal');
-  if (value === undefined) return undefined;
-  const number = signalNumber(value.toUpperCase());
-  if (number === undefined) throw new UsageError(invocation.name, `--signal is the name or number of a signal, not "${value}"`);
-  if (!invocation.flag('detach')) throw new UsageError(invocation.name, '--signal needs -d');
-  return number;
+  const number = signalOf(invocation);
+  if (number === undefined || invocation.flag('detach')) return number;
+  throw new UsageError(invocation.name, '--signal needs -d');
 }
 
 /** In the foreground the program has the id of this process. */

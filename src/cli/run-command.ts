@@ -10,6 +10,7 @@ export type Command = (invocation: Invocation, signal: AbortSignal) => Promise<n
 const loaders: Readonly<Record<CommandName, () => Promise<Command>>> = {
   checkpoint: async () => (await import('./checkpoint.ts')).checkpointCommand,
   restart: async () => (await import('./restart.ts')).restartCommand,
+  branch: async () => (await import('./branch.ts')).branchCommand,
   run: async () => (await import('./run.ts')).runCommand,
   inspect: async () => (await import('./inspect.ts')).inspectCommand,
   verify: async () => (await import('./verify.ts')).verifyCommand,
@@ -51,5 +52,9 @@ export async function runCommand(invocation: Invocation): Promise<number> {
 /** Reading needs no handler; and before this process becomes a program, a signal ends it as it would end the program. */
 function canRollBack(invocation: Invocation): boolean {
   const { name } = invocation.command;
-  return name === 'checkpoint' || (name === 'restart' && (invocation.flag('detach') || invocation.flag('dry-run')));
+  return (
+    name === 'checkpoint' ||
+    name === 'branch' ||
+    (name === 'restart' && (invocation.flag('detach') || invocation.flag('dry-run')))
+  );
 }

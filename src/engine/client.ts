@@ -7,8 +7,8 @@ import type { Answers, Work } from './protocol.ts';
 
 export interface Performed<W extends Work> {
   readonly result: Answers[W['kind']];
-  /** How the process ended that was started; undefined when the engine cannot tell any more. */
-  readonly waiter: () => Promise<Ended | undefined>;
+  /** How the processes ended that were started; undefined when the engine cannot tell any more. */
+  readonly waiters: readonly (() => Promise<Ended | undefined>)[];
 }
 
 /** So many engines work at once; what comes then waits, unless it has a stream. */
@@ -28,8 +28,8 @@ export async function perform<W extends Work>(work: W, options: PerformOptions =
   else await turn(signal);
   const engine = take(fds);
   try {
-    const { result, waiter } = await engine.do(work, options);
-    return { result: result as Answers[W['kind']], waiter };
+    const { result, waiters } = await engine.do(work, options);
+    return { result: result as Answers[W['kind']], waiters };
   } finally {
     putBack(engine);
     leave();

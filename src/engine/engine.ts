@@ -16,7 +16,7 @@ interface Pending {
 
 interface Done {
   readonly result: Answers[keyof Answers];
-  readonly waiter: () => Promise<Ended | undefined>;
+  readonly waiters: readonly (() => Promise<Ended | undefined>)[];
 }
 
 /** An engine that has been told to stop and sits in a call that does not return is killed after this; the target runs on. */
@@ -28,7 +28,7 @@ export class Engine {
   readonly #child: ChildProcess;
   #pending: Pending | undefined;
   /** Whom to tell of the end of what it started, and what has not ended yet. */
-  readonly #watched = new Map<number, (ended: Ended | undefined) => void>();
+  readonly #watched = new Map<string, (ended: Ended | undefined) => void>();
   #id = 0;
   #holds = 0;
   #ended = false;
@@ -63,7 +63,8 @@ export class Engine {
       grace = setTimeout(() => this.#child.kill('SIGKILL'), graceMilliseconds);
     };
     this.#hold();
-    const ended = this.#watch(id);
+    const watched = Array.from({ length: work.kind === 'branch' ? work.copies : 1 }, (_, index) => this.#watch(`${id} ${index}`));
+    const forget = (): void => watched.forEach((_, index) => this.#tell(`${id} ${index}`, undefined));
     signal?.addEventListener('abort', abort, { once: true });
     try {
       const result = await new Promise<Answers[keyof Answers]>((resolve, reject) => {
@@ -71,10 +72,10 @@ export class Engine {
         if (this.#ended) this.#end('its engine process ended');
         else this.#send({ id, work });
       });
-      if (!('startTime' in result) || result.pid === 0) this.#tell(id, undefined);
-      return { result, waiter: () => this.#wait(ended) };
+      if (!('branches' in result) && (!('startTime' in result) || result.pid === 0)) forget();
+      return { result, waiters: watched.map((ended) => () => this.#wait(ended)) };
     } catch (error) {
-      this.#tell(id, undefined);
+      forget();
       throw error;
     } finally {
       clearTimeout(grace);
@@ -99,13 +100,13 @@ export class Engine {
   }
 
   /** Resolves with undefined when nothing was started, or when nobody can tell any more. */
-  #watch(id: number): Promise<Ended | undefined> {
-    return new Promise((tell) => this.#watched.set(id, tell));
+  #watch(key: string): Promise<Ended | undefined> {
+    return new Promise((tell) => this.#watched.set(key, tell));
   }
 
-  #tell(id: number, ended: Ended | undefined): void {
-    this.#watched.get(id)?.(ended);
-    this.#watched.delete(id);
+  #tell(key: string, ended: Ended | undefined): void {
+    this.#watched.get(key)?.(ended);
+    this.#watched.delete(key);
     if (this.#retired) this.retire();
   }
 
@@ -138,7 +139,7 @@ export class Engine {
 
   #hear(message: FromEngine): void {
     if ('ended' in message) {
-      this.#tell(message.id, message.ended);
+      this.#tell(`${message.id} ${message.index}`, message.ended);
       return;
     }
     const pending = this.#pending;

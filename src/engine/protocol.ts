@@ -1,4 +1,5 @@
 /** What the caller and its engine say to each other: plain data over the channel of node:child_process. */
+import type { BranchResult } from '../branch.ts';
 import type { Compression } from '../compression.ts';
 import type { CheckpointResult, Progress } from '../checkpoint.ts';
 import type { ErrorJSON } from '../errors.ts';
@@ -52,6 +53,7 @@ export type Work = Working &
         readonly environment: Readonly<Record<string, string>>;
         readonly streams: StandardStreams;
       }
+    | { readonly kind: 'branch'; readonly pid: number; readonly copies: number }
     | { readonly kind: 'doctor' }
   );
 
@@ -66,6 +68,7 @@ export interface Answers {
   readonly checkpoint: CheckpointResult;
   readonly restart: RestartResult & Started;
   readonly run: Started & { readonly supervisor?: number };
+  readonly branch: Omit<BranchResult, 'branches'> & { readonly branches: readonly (RestartResult & Started)[] };
   readonly doctor: Diagnosis;
 }
 
@@ -81,4 +84,5 @@ export type FromEngine =
   | { readonly id: number; readonly written: true }
   | { readonly id: number; readonly result: Answers[keyof Answers] }
   | { readonly id: number; readonly error: ErrorJSON }
-  | { readonly id: number; readonly ended: Ended };
+  /** The end of what was started; of several, which one. */
+  | { readonly id: number; readonly index: number; readonly ended: Ended };

@@ -3,6 +3,7 @@
  * program can checkpoint any other, and its crash or ^C leaves every target running. It ends with its caller.
  */
 import { closeSync, statSync } from 'node:fs';
+import { branch } from '../branch.ts';
 import { checkpoint, type Progress } from '../checkpoint.ts';
 import { doctor } from '../doctor.ts';
 import { StasisError } from '../errors.ts';
@@ -111,13 +112,22 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
       const started = runBackground(command, { directory, environment, streams: streams.fds, born: (pid) => watch(id, pid) });
       return { ...started, startTime: startTimeOf(started.pid) };
     }
+    case 'branch': {
+      const { pid, copies } = work;
+      let index = 0;
+      const result = await branch(pid, { copies, signal, born: (copy) => watch(id, copy, index++) });
+      return {
+        ...result,
+        branches: result.branches.map((each) => Object.assign(each, { startTime: startTimeOf(each.pid) })),
+      };
+    }
     case 'doctor':
       return await doctor();
   }
 }
 
-function watch(id: number, pid: number): void {
-  exits.add(new PidFd(pid), (ended) => send({ id, ended }));
+function watch(id: number, pid: number, index = 0): void {
+  exits.add(new PidFd(pid), (ended) => send({ id, index, ended }));
 }
 
 /** The caller says when its stream has everything. */

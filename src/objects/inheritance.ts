@@ -46,6 +46,12 @@ export function findInheritance(child: Relative & Member, parent: Relative & Mem
   return { kept, ...comparePages(child.pid, parent.pid, kept) };
 }
 
+/** Of a copy that the kernel has made by a fork: everything that a fork copies. */
+export function inheritAll({ pid, vmas }: Relative): Inheritance {
+  const kept = vmas.filter((vma) => isPrivate(vma) && !isTime(vma) && !notForked.some((flag) => vma.vmFlags.has(flag)));
+  return { kept: kept.map(({ start, end }) => ({ start, end })), dropped: [], inherited: ownPages(pid, kept) };
+}
+
 function keptSpans(child: Relative, parent: Relative): Span[] {
   const kept: Span[] = [];
   let at = 0;

@@ -101,6 +101,11 @@ export class LocalDescriptors implements Disposable {
     for (const fd of fds) this.#inherited.set(fd, duplicateOf({ pid, fd }));
   }
 
+  /** The same for a task that brings none along: duplicates of descriptors of ours, by the numbers for which they stand. */
+  lend(fds: ReadonlyMap<number, number>): void {
+    for (const [number, fd] of fds) this.#inherited.set(number, duplicateOf({ pid: process.pid, fd }));
+  }
+
   /** A new descriptor of ours for what the restart has under this number; undefined when it has nothing there. */
   duplicateInherited(number: number): number | undefined {
     const fd = this.#inherited.get(number);

@@ -10,7 +10,7 @@ import { readMaps, type Vma } from '../linux/proc/maps.ts';
 import { readProcBytes } from '../linux/proc/read.ts';
 import { prctl_mm_map } from '../linux/abi/prctl.ts';
 import { areaSize } from '../tracee/batch.ts';
-import { pristine, readVdso } from '../tracee/vdso.ts';
+import { forgetRoom, pristine, readVdso } from '../tracee/vdso.ts';
 import { outside, type Span } from '../linux/pagemap.ts';
 import { rangesOf } from '../linux/process-memory.ts';
 import type { Inheritance } from './inheritance.ts';
@@ -145,7 +145,13 @@ export const mm: ObjectKind<Mm> = {
     const vdso = readVdso(tracee.tid, vmas);
     const time = vmas.filter(isTimeMapping);
     assertSameVdso(value, time, digest(pristine(vdso)), tracee.tid);
-    if (value.inherited !== undefined) return keepOnly(value.inherited, rebuild, vmas);
+    if (value.inherited !== undefined) {
+      if (!rebuild.hasArea) {
+        forgetRoom(tracee.tid, vdso);
+        rebuild.makeArea(vdso, workingPlace(value, vmas));
+      }
+      return keepOnly(value.inherited, rebuild, vmas);
+    }
     const area = rebuild.makeArea(vdso, workingPlace(value, vmas));
     clear(rebuild, vmas, area.code);
     moveTimeMappings(rebuild, value, time, area.code + BigInt(areaSize));

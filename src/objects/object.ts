@@ -113,6 +113,8 @@ export interface Rebuild {
   readonly checkedFiles: Set<string>;
   /** The system call area in the task; throws before the memory is being rebuilt. */
   readonly area: Area;
+  /** False until {@link makeArea}, but for a task that has that of its parent. */
+  readonly hasArea: boolean;
   makeArea(vdso: Vdso, hole: bigint): Area;
   vdsoMoved(distance: bigint): void;
   /** Leaves a note in the room of the task's vdso, as long as there is room. */

@@ -13,15 +13,15 @@ const PR_GET_CHILD_SUBREAPER = 37;
 
 export class MemoryClone implements Disposable {
   readonly pid: number;
-  readonly #tracee: Tracee;
+  readonly tracee: Tracee;
 
   constructor(tracee: Tracee) {
-    this.#tracee = tracee;
+    this.tracee = tracee;
     this.pid = tracee.tid;
   }
 
   [Symbol.dispose](): void {
-    if (this.#tracee.attached) end(this.#tracee);
+    if (this.tracee.attached) end(this.tracee);
   }
 }
 

@@ -58,6 +58,13 @@ export class Tracee implements Disposable {
     }
   }
 
+  /** From here on it is a task under restart: it says when it executes, and it ends with us. */
+  beDriven(): void {
+    const options = PTRACE_O.TRACESYSGOOD | PTRACE_O.TRACEEXEC | PTRACE_O.EXITKILL;
+    mustPtrace(PTRACE.SETOPTIONS, this.tid, `Cannot drive ${this.tid}`, 0, options);
+    this.#options = options;
+  }
+
   /** A task that one of our tracees made with CLONE_PTRACE: it is traced like its maker. */
   static born(tid: number, architecture: Architecture): Tracee {
     return new Tracee(tid, architecture, PTRACE_O.TRACESYSGOOD | PTRACE_O.TRACEEXEC | PTRACE_O.EXITKILL);

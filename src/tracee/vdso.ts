@@ -7,7 +7,7 @@
 import { StasisError } from '../errors.ts';
 import type { Vma } from '../linux/proc/maps.ts';
 import { LocalMemory } from '../linux/ffi.ts';
-import { readProcess } from '../linux/process-memory.ts';
+import { MemoryFile, readProcess } from '../linux/process-memory.ts';
 import { noteSize } from './sleep-note.ts';
 
 /** Bytes for each of the two pieces of code with their data: heal and clone (431), follow (424). */
@@ -86,6 +86,13 @@ export function assertRoom(vdso: Vdso, pid: number, code: Uint8Array): void {
   const free = begins.every((byte) => byte === 0) || begins.every((byte, index) => byte === code[index]);
   if (free) return;
   throw new StasisError('PRIVILEGE', `Cannot drive ${pid}: the vdso of this kernel leaves no room at its end`, { pid });
+}
+
+/** Takes away the code that is left there of a checkpoint, in a copy of the memory of the task that made it. */
+export function forgetRoom(pid: number, vdso: Vdso): void {
+  using memory = new MemoryFile(pid);
+  const from = vdso.followRoom ?? vdso.room;
+  memory.write(from, new Uint8Array(Number(vdso.end - from)));
 }
 
 export function findSyscallInstruction(vdso: Vdso, instruction: Uint8Array): bigint {
