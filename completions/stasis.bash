@@ -17,7 +17,7 @@ _stasis() {
     rstr) command=restart ;;
     *)
       if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'checkpoint restart run inspect verify merge doctor help -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W 'checkpoint restart branch run inspect verify merge doctor help -h --help -V --version' -- "$current"))
         return
       fi
       command=${COMP_WORDS[1]}
@@ -113,7 +113,7 @@ _stasis() {
         COMPREPLY=($(compgen -W '--json -v --verbose -h --help -V --version' -- "$current"))
       fi
       ;;
-    help) COMPREPLY=($(compgen -W 'checkpoint restart run inspect verify merge doctor' -- "$current")) ;;
+    help) COMPREPLY=($(compgen -W 'checkpoint restart branch run inspect verify merge doctor' -- "$current")) ;;
   esac
 }
 
