@@ -9,6 +9,7 @@ import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
 import { collectCarried } from './objects/carried-file.ts';
 import { collectCpu } from './objects/cpu.ts';
 import { cpuRefusals } from './objects/cpu-refusals.ts';
+import { clocks, collectClocks } from './objects/clocks.ts';
 import { collectCredentials, credentials } from './objects/credentials.ts';
 import { identify, referToFile } from './objects/file.ts';
 import { collectFiles } from './objects/files.ts';
@@ -164,6 +165,7 @@ function collectProcess(
     ...(pid === objects.processes[0] ? collectCarried(options.carry ?? [], blockers) : []),
     ...executableNodes(collection, inheritance !== undefined),
     node(mm.record, collectMm(collection, hole, inheritance), { children: mappingNodes(collection, inheritance, options) }),
+    node(clocks.record, collectClocks(collection)),
     node(signals.record, collectSignals(collection)),
     node(fs.record, collectFs(collection)),
     node(limits.record, collectLimits(collection)),

@@ -56,6 +56,7 @@ const subjects: Subject[] = [
   { program: 'handler' },
   { program: 'itimers' },
   { program: 'posix-timers' },
+  { program: 'uptime' },
   { program: 'dispatch' },
   // filters are read by root only
   { program: 'seccomp', rootOnly: true },

@@ -164,6 +164,7 @@ export const x86_64Numbers = {
   timer_getoverrun: 225,
   timer_delete: 226,
   membarrier: 324,
+  setns: 308,
 } as const;
 
 export type SyscallName = keyof typeof x86_64Numbers;

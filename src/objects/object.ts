@@ -4,6 +4,7 @@
  */
 import type { Blocker } from '../errors.ts';
 import type { RecordKind } from '../image/kind.ts';
+import type { ClockOffsets } from '../linux/proc/timens-offsets.ts';
 import type { Stat } from '../linux/proc/stat.ts';
 import type { Status } from '../linux/proc/status.ts';
 import type { LocalMemory } from '../linux/ffi.ts';
@@ -171,6 +172,8 @@ export interface Finals {
   armCalls: (() => void)[];
   /** Steps of the leader after all batches, by single calls: then every signal is blocked. */
   injected: (() => void)[];
+  /** What the time namespace of the process adds to the clocks of the machine. */
+  clockOffsets?: ClockOffsets;
   /** The POSIX timers to be, by their ids. */
   timers: Map<number, TimerRebuild>;
   /** objrefs of the last seccomp filter of each thread, by former ids. */

@@ -18,11 +18,18 @@ export function collectRefusals(pid: number, status: Status): Blocker[] {
 function namespaces(pid: number): Blocker[] {
   const own = readNamespaces(process.pid);
   return [...readNamespaces(pid)]
-    .filter(([name, inode]) => own.has(name) && own.get(name) !== inode)
+    .filter(([name, inode]) => own.has(name) && own.get(name) !== inode && !timeIsCarried(name, pid))
     .map(([name]) => ({
       object: `${name} namespace`,
       place: '',
       reason: 'the program is in another namespace than stasis',
       remedy: 'Run stasis inside the same namespaces (nsenter)',
     }));
+}
+
+/** A time namespace of its own is carried (clocks.ts), if its children are in it too: only theirs tells its offsets. */
+function timeIsCarried(name: string, pid: number): boolean {
+  if (!name.startsWith('time')) return false;
+  const namespaces = readNamespaces(pid);
+  return namespaces.get('time') === namespaces.get('time_for_children');
 }

@@ -44,6 +44,7 @@ const programs: Readonly<Record<string, string>> = {
   'thread-pending-signals': 'pending',
   'interval-timers': 'itimers',
   'thread-settings': 'settings',
+  clocks: 'uptime',
   'syscall-dispatch': 'dispatch',
   'seccomp-filter': 'seccomp',
   seccomp: 'seccomp',

@@ -5,6 +5,7 @@ import { carriedFile } from './carried-file.ts';
 import { controllingTerminal } from './controlling-terminal.ts';
 import { cpuI386 } from './cpu-i386.ts';
 import { cpuX86_64 } from './cpu-x86_64.ts';
+import { clocks } from './clocks.ts';
 import { credentials } from './credentials.ts';
 import { epoll, epollItem } from './epoll.ts';
 import { eventFd } from './eventfd.ts';
@@ -116,6 +117,7 @@ export const registry: readonly AnyKind[] = [
   ...vmas,
   pages,
   pagesKept,
+  clocks,
   signals,
   fs,
   limits,

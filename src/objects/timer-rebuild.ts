@@ -4,6 +4,7 @@ import { sigevent } from '../linux/abi/signal.ts';
 import { itimerspec, timespec } from '../linux/abi/time.ts';
 import { LocalMemory, mustSyscall, syscall } from '../linux/ffi.ts';
 import { readStatus } from '../linux/proc/status.ts';
+import { readClockOffsets } from '../linux/proc/timens-offsets.ts';
 import { peekSignals } from '../linux/ptrace.ts';
 import { pause } from '../tracee/tracee.ts';
 import { clockOf, clockOwner, isCpuClock } from './clock-id.ts';
@@ -170,6 +171,12 @@ export class TimerRebuild {
     const clock = alarmClocks.get(this.timer.clock) ?? this.timer.clock;
     const memory = LocalMemory.scratch('clock', timespec.size);
     mustSyscall('clock_gettime', `Cannot read the clock ${clock}`, clock, memory.address);
-    return timespec.get(memory.view, 'tv_sec') * billion + timespec.get(memory.view, 'tv_nsec');
+    const own = readClockOffsets(process.pid);
+    const { clockOffsets } = this.#rebuild.finals;
+    const CLOCK_MONOTONIC = 1;
+    const CLOCK_BOOTTIME = 7;
+    const which = clock === CLOCK_MONOTONIC ? 'monotonic' : clock === CLOCK_BOOTTIME ? 'boottime' : undefined;
+    const added = which === undefined ? 0n : (clockOffsets?.[which] ?? 0n) - (own?.[which] ?? 0n);
+    return timespec.get(memory.view, 'tv_sec') * billion + timespec.get(memory.view, 'tv_nsec') + added;
   }
 }
