@@ -35,7 +35,7 @@ _stasis() {
         --compress) _stasis_complete undefined "$current" ; return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-o --output --base --freeze --kill --leave-stopped --leave-running --carry --skip-fd --compress --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '-o --output --base --freeze --kill --leave-stopped --leave-running --carry --skip-fd --compress --tcp-established --tcp-close --dry-run --json --stats -q --quiet -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete pid "$current"
       fi

@@ -18,6 +18,7 @@ import { writeTasks } from './image-output.ts';
 import { currentRevision } from './image/framing.ts';
 import type { Head } from './image/head.ts';
 import { ImageWriter } from './image/writer.ts';
+import { Ending } from './objects/ending.ts';
 import { linkFile } from './linux/link-file.ts';
 import { pageSize } from './linux/pagemap.ts';
 import { readCmdline } from './linux/proc/memory-texts.ts';
@@ -55,6 +56,11 @@ export interface CheckpointOptions {
   readonly skipFds?: readonly number[];
   /** An image of the same process: what has not changed since is not written again. A restart then needs that one too. */
   readonly base?: string | undefined;
+  /**
+   * TCP connections to outside the tree: not carried (default), kept (needs CAP_NET_ADMIN; the other end waits for the restart
+   * on this host), or they come back as if the other end had reset them.
+   */
+  readonly connections?: 'refuse' | 'established' | 'close';
   /** Everything but the writing: tells whether the target can be carried. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -150,10 +156,11 @@ async function freezeAndWrite(
 
   options.onProgress?.({ phase: 'freeze' });
   const plan = planFreeze(pid, dryRun ? 'stop' : (options.freeze ?? 'auto'), options.after ?? 'continue');
-  const aroundKill: (() => () => void)[] = [];
+  using ending = options.after === 'kill' && !dryRun ? new Ending() : undefined;
   using captured = capture(pid, plan, {
     systemCalls,
-    aroundKill,
+    ending,
+    connections: options.connections,
     skipFds: options.skipFds,
     pipeHolders,
     carry: options.carry?.map((pattern) => resolve(pattern)),
@@ -176,10 +183,10 @@ async function freezeAndWrite(
     if (held !== undefined) output.write(held.parts);
     await options.delivered?.();
     output.commit(); // only a whole image allows the target to end
-    const afterwards = options.after === 'kill' ? aroundKill.map((before) => before()) : [];
+    const afterwards = ending?.begin();
     captured.signal(options.after === 'kill' ? SIGKILL : SIGSTOP);
     const resumed = captured.release();
-    for (const step of afterwards) step();
+    afterwards?.();
     return { ...report(written.totals, written.pages, memory, resumed), ...pathOf(output) };
   }
   const resumed = captured.release();

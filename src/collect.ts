@@ -60,8 +60,6 @@ export interface CollectOptions extends CollectionChoices {
   readonly driven?: ((process: FrozenProcess, injector: Injector) => void) | undefined;
   /** Absolute patterns: these files come into the image, see objects/carried-file.ts. */
   readonly carry?: readonly string[] | undefined;
-  /** Receives what is to be done around the end of the processes; see ObjectTable. */
-  readonly aroundKill?: (() => () => void)[];
 }
 
 /** A record of the top level, and the process whose pages are in it. */
@@ -105,7 +103,6 @@ export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskN
     ...processes.map((process) => collectProcess(process, inheritanceOf(process), context)),
   ];
   blockers.push(...objects.finish());
-  options.aroundKill?.push(...objects.aroundKill);
   if (blockers.length > 0) throw new CannotCarryError(root.pid, blockers);
   return nodes;
 }

@@ -51,6 +51,7 @@ export async function checkpoint(pid: number, sink?: SinkLike, options: Checkpoi
     carry = [],
     skipFds = [],
     base,
+    connections = 'refuse',
     dryRun = false,
     signal,
     onProgress,
@@ -71,6 +72,7 @@ export async function checkpoint(pid: number, sink?: SinkLike, options: Checkpoi
     carry: carried,
     skipFds,
     base: base === undefined ? undefined : resolve(base),
+    connections,
     dryRun,
     given: given.fds.length,
   } as const;

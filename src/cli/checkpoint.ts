@@ -23,6 +23,7 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
     compress: await compression(invocation),
     carry: invocation.values('carry'),
     skipFds: skippedFds(invocation),
+    connections: connections(invocation),
     dryRun,
     signal,
     onProgress: progress.update,
@@ -50,6 +51,11 @@ export async function checkpointCommand(invocation: Invocation, signal: AbortSig
 function after(invocation: Invocation): NonNullable<CheckpointOptions['after']> {
   if (invocation.flag('kill')) return 'kill';
   return invocation.flag('leave-stopped') ? 'stop' : 'continue';
+}
+
+function connections(invocation: Invocation): NonNullable<CheckpointOptions['connections']> {
+  if (invocation.flag('tcp-established')) return 'established';
+  return invocation.flag('tcp-close') ? 'close' : 'refuse';
 }
 
 async function compression(invocation: Invocation): Promise<Compression> {

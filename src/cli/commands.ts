@@ -127,6 +127,12 @@ export const commands: readonly CommandSpec[] = [
         summary: 'Compress the memory in the image: none (the default), lz4, zstd or zstd:LEVEL with a level of 1 to 19',
       },
       {
+        name: 'tcp-established',
+        summary: 'Carry TCP connections to other processes; with --kill the other end waits for the restart on this host',
+        excludes: ['tcp-close'],
+      },
+      { name: 'tcp-close', summary: 'TCP connections to other processes come back as if the other end had reset them' },
+      {
         name: 'dry-run',
         summary: 'Only find out whether a checkpoint would succeed; write nothing',
         excludes: ['output', 'kill', 'leave-stopped'],

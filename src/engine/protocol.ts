@@ -1,7 +1,7 @@
 /** What the caller and its engine say to each other: plain data over the channel of node:child_process. */
 import type { BranchResult } from '../branch.ts';
 import type { Compression } from '../compression.ts';
-import type { CheckpointResult, Progress } from '../checkpoint.ts';
+import type { CheckpointOptions, CheckpointResult, Progress } from '../checkpoint.ts';
 import type { ErrorJSON } from '../errors.ts';
 import type { Diagnosis } from '../doctor.ts';
 import type { FreezeMode } from '../freeze-plan.ts';
@@ -31,6 +31,7 @@ export type Work = Working &
         readonly compress: Compression;
         /** Absolute. */
         readonly carry: readonly string[];
+        readonly connections: NonNullable<CheckpointOptions['connections']>;
         readonly freeze: FreezeMode | 'auto';
         readonly skipFds: readonly number[];
         readonly base: string | undefined;

@@ -69,7 +69,7 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
   const options = { signal, onProgress: (progress: Progress) => send({ id, progress }) };
   switch (work.kind) {
     case 'checkpoint': {
-      const { pid, sink, after, compress, carry, freeze, skipFds, base, dryRun } = work;
+      const { pid, sink, after, compress, connections, carry, freeze, skipFds, base, dryRun } = work;
       using place = sink === undefined ? undefined : open(sink);
       const delivered = async (): Promise<void> => {
         if (place?.end === undefined) return;
@@ -80,6 +80,7 @@ async function perform(id: number, work: Work, signal: AbortSignal): Promise<Ans
         ...options,
         after,
         compress,
+        connections,
         carry,
         freeze,
         skipFds,

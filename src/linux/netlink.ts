@@ -113,3 +113,12 @@ export function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
   }
   return attributes;
 }
+
+/** An attribute, or with other attributes as its value a nested one. */
+export function encodeAttribute(type: number, value: Uint8Array | readonly Uint8Array[]): Uint8Array {
+  const NLA_F_NESTED = 0x8000;
+  const nested = !(value instanceof Uint8Array);
+  const body = nested ? Buffer.concat(value) : value;
+  const head = nlattr.make({ nla_len: nlattr.size + body.length, nla_type: nested ? type | NLA_F_NESTED : type });
+  return padded(Buffer.concat([head, body]));
+}

@@ -3,7 +3,8 @@
  * net/ipv4/tcp.c (do_tcp_setsockopt, tcp_repair_*), Documentation of CRIU (TCP connection).
  */
 import { syscallError } from './ffi.ts';
-import { getInt, getIoctl, getOption, MSG, receiveMessage, setOption } from './sockets.ts';
+import { getInt, getIoctl, getOption, MSG, receiveMessage, sendMessage, setOption } from './sockets.ts';
+import { viewOf } from './structs.ts';
 
 const SOL_TCP = 6;
 export const TCP = {
@@ -19,7 +20,7 @@ export const TCP = {
   ULP: 31,
 } as const;
 const queues = { receive: 1, send: 2 } as const;
-const repair = { on: 1, offQuietly: -1 } as const;
+const repair = { on: 1, off: 0, offQuietly: -1 } as const;
 const SIOCOUTQ = 0x5411;
 
 /** TCP_* of include/net/tcp_states.h; 0 for a socket of another protocol. */
@@ -77,4 +78,83 @@ export function readQueue(fd: number, which: keyof typeof queues): TcpQueue {
   const data = message?.data ?? new Uint8Array(0);
   const end = which === 'send' && length > data.length ? 1 : 0; // a FIN counts as a byte
   return { sequence: (sequence - end) >>> 0, data };
+}
+
+export interface TcpNegotiated {
+  /** Bytes: the largest segment that the other end takes. */
+  readonly segment: number;
+  /** Shift counts of the windows, ours and theirs; undefined where windows are not scaled. */
+  readonly scales?: readonly [send: number, receive: number] | undefined;
+  readonly selective: boolean;
+  readonly timestamps: boolean;
+  /** Our clock of timestamps. */
+  readonly timestamp: number;
+  /** struct tcp_repair_window */
+  readonly window: Uint8Array;
+}
+
+/** Of a socket under repair. */
+export function readNegotiated(fd: number): TcpNegotiated {
+  const info = getOption(fd, SOL_TCP, TCP.INFO, 104);
+  const window = getOption(fd, SOL_TCP, TCP.REPAIR_WINDOW, 20);
+  if (typeof info === 'number' || typeof window === 'number')
+    throw syscallError('getsockopt', -1, 'Cannot read the state of a connection');
+  const [options = 0, scales = 0] = [info[5], info[6]];
+  const TCPI_OPT = { TIMESTAMPS: 1, SACK: 2, WSCALE: 4 };
+  return {
+    segment: getInt(fd, SOL_TCP, TCP.MAXSEG) ?? viewOf(info).getUint32(16, true),
+    ...((options & TCPI_OPT.WSCALE) !== 0 && { scales: [scales & 15, scales >> 4] as const }),
+    selective: (options & TCPI_OPT.SACK) !== 0,
+    timestamps: (options & TCPI_OPT.TIMESTAMPS) !== 0,
+    timestamp: (getInt(fd, SOL_TCP, TCP.TIMESTAMP) ?? 0) >>> 0,
+    window,
+  };
+}
+
+/** Before connect, on a fresh socket under repair: where the queue begins. */
+export function setSequence(fd: number, which: keyof typeof queues, sequence: number): void {
+  must(setOption(fd, SOL_TCP, TCP.REPAIR_QUEUE, queues[which]), 'choose a queue of a connection');
+  must(setOption(fd, SOL_TCP, TCP.QUEUE_SEQ, sequence | 0), 'set a sequence number of a connection');
+}
+
+/** After connect: puts data into a queue. Minus the errno, or how much was taken. */
+export function fillQueue(fd: number, which: keyof typeof queues, data: Uint8Array): number {
+  must(setOption(fd, SOL_TCP, TCP.REPAIR_QUEUE, queues[which]), 'choose a queue of a connection');
+  const piece = 16384;
+  for (let at = 0; at < data.length;) {
+    const sent = sendMessage(fd, { data: data.subarray(at, at + piece) }, MSG.NOSIGNAL | MSG.DONTWAIT);
+    if (sent <= 0) return sent;
+    at += sent;
+  }
+  return data.length;
+}
+
+/** After connect: what both ends agreed upon. */
+export function setNegotiated(fd: number, { segment, scales, selective, timestamps, timestamp }: TcpNegotiated): void {
+  const TCPOPT = { MSS: 2, WINDOW: 3, SACK_PERM: 4, TIMESTAMP: 8 };
+  const pairs: [number, number][] = [[TCPOPT.MSS, segment]];
+  if (scales !== undefined) pairs.push([TCPOPT.WINDOW, scales[0] | (scales[1] << 16)]);
+  if (selective) pairs.push([TCPOPT.SACK_PERM, 0]);
+  if (timestamps) pairs.push([TCPOPT.TIMESTAMP, 0]);
+  must(
+    setOption(fd, SOL_TCP, TCP.REPAIR_OPTIONS, new Uint8Array(Uint32Array.from(pairs.flat()).buffer)),
+    'set the options of a connection',
+  );
+  if (timestamps) must(setOption(fd, SOL_TCP, TCP.TIMESTAMP, timestamp | 0), 'set the clock of a connection');
+}
+
+/** When the queues are filled: what each end has said of its room. */
+export function setWindows(fd: number, { window }: TcpNegotiated): void {
+  must(setOption(fd, SOL_TCP, TCP.REPAIR_WINDOW, window), 'set the windows of a connection');
+}
+
+/** Ends the repair and asks the other end for an answer, so that both go on at once. */
+export function repairDone(fd: number): void {
+  must(setOption(fd, SOL_TCP, TCP.REPAIR, repair.off), 'end the repair of a connection');
+}
+
+/** Bytes that were not sent at all. */
+export function unsent(fd: number): number {
+  const SIOCOUTQNSD = 0x894b;
+  return Math.max(0, getIoctl(fd, SIOCOUTQNSD));
 }

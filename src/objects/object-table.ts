@@ -1,6 +1,7 @@
 /** What the records of an image share while they are collected: objrefs, and what only shows when all has been seen. */
 import type { Blocker } from '../errors.ts';
 import { Descriptions } from './descriptions.ts';
+import type { Ending } from './ending.ts';
 import { FileTables } from './file-tables.ts';
 import type { ImageNode } from './object.ts';
 import type { PipeHolders } from '../linux/proc/pipe-holders.ts';
@@ -11,6 +12,10 @@ export interface CollectionChoices {
   readonly skipFds?: readonly number[] | undefined;
   /** Who had which pipe open just before. */
   readonly pipeHolders?: PipeHolders | undefined;
+  /** TCP connections to outside the tree: not carried (default), kept, or come back as if the other end had reset them. */
+  readonly connections?: 'refuse' | 'established' | 'close' | undefined;
+  /** Given when the processes are to end after the checkpoint. */
+  readonly ending?: Ending | undefined;
 }
 
 /** Objrefs: from 1, in order of first appearance; an object is described before or with its first user. */
@@ -24,8 +29,6 @@ export class ObjectTable implements Disposable {
   readonly pending: Set<Pending> = new Set();
   /** objrefs of open files whose own locks are in the image. */
   readonly locked: Set<number> = new Set();
-  /** What is to be done around the end of the processes, where they are to end: each is called before, its result after. */
-  readonly aroundKill: (() => () => void)[] = [];
   readonly #known = new Map<string, number>();
   readonly #checks: (() => readonly Blocker[])[] = [];
   readonly #kept: Disposable[] = [];

@@ -35,7 +35,8 @@ function rest(from: number, sending: Sending, done: number): number {
   return at;
 }
 
-function withRoom<T>(from: number, to: number | undefined, size: number, work: () => T): T {
+/** With buffers for so many bytes more, for sending here and receiving there. */
+export function withRoom<T>(from: number, to: number | undefined, size: number, work: () => T): T {
   const changed = [{ fd: from, ...buffers[0] }, ...(to === undefined ? [] : [{ fd: to, ...buffers[1] }])].map((buffer) => ({
     buffer,
     before: getInt(buffer.fd, SOL_SOCKET, buffer.size) ?? 0,

@@ -51,7 +51,7 @@ export class SocketSnapshot {
    */
   endWithoutTrace(pid: number, fd: number): void {
     if (this.#ending.push({ pid, fd }) > 1) return;
-    this.#objects.aroundKill.push(() => {
+    this.#objects.choices.ending?.around(() => {
       const fds = this.#ending.flatMap((place) => duplicate(place) ?? []);
       return () => {
         for (const own of fds) {
@@ -81,7 +81,7 @@ const SOL_SOCKET = 1;
 const SO_LINGER = 13;
 const resetAtClose = Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0]); // struct linger: on, 0 seconds
 
-function duplicate({ pid, fd }: Place): number | undefined {
+export function duplicate({ pid, fd }: Place): number | undefined {
   using process = new PidFd(pid);
   const own = process.duplicate(fd);
   return own < 0 ? undefined : own;

@@ -24,7 +24,8 @@ import { collectOptions, filterBlocker, optionsSchema, type StoredOption } from 
 import { collectQueue } from './socket-queue.ts';
 import { snapshotOf, withDuplicate, type SocketSnapshot } from './socket-snapshot.ts';
 import { socketWorldOf } from './socket-world.ts';
-import { undeliveredTo } from './tcp-undelivered.ts';
+import { outsideSchema, takeOutside, type OutsideState } from './tcp-outside.ts';
+import { plain, undeliveredTo } from './tcp-undelivered.ts';
 import { makeTcpSockets } from './tcp-sockets.ts';
 
 export interface TcpSocketValue {
@@ -40,6 +41,8 @@ export interface TcpSocketValue {
   readonly backlog?: number | undefined;
   /** Of a listening socket: whose connections wait to be accepted. */
   readonly waiting?: readonly number[] | undefined;
+  /** The other end is outside the tree. */
+  readonly outside?: OutsideState | undefined;
   /** Of a dead one: ECONNRESET or its like is still to be told. */
   readonly error?: boolean | undefined;
   /** Bit 0: nothing will be received, bit 1: nothing can be sent. */
@@ -65,6 +68,7 @@ const record: RecordKind<TcpSocketValue> = defineKind<TcpSocketValue>({
     peer: s.optional(id),
     backlog: s.optional(id),
     waiting: s.optional(s.array(id, 65536)),
+    outside: s.optional(outsideSchema),
     error: s.optional(s.bool()),
     shutdown: s.uint(3),
     options: optionsSchema,
@@ -117,7 +121,7 @@ export const tcpSocket: ObjectKind<TcpSocketValue> & OpenFileKind = {
   record,
   title: 'TCP socket',
   carried:
-    'IPv4 and IPv6: listening (also with connections of the tree that wait to be accepted), bound, connecting, connected within the tree with what is under way, half closed, with a closed other end; options.',
+    'IPv4 and IPv6: listening (also with connections of the tree that wait to be accepted), bound, connecting, connected within the tree with what is under way, half closed, with a closed other end; to outside the tree with --tcp-established (its packets are held off until the restart) or --tcp-close; options.',
   refused:
     'Connections to outside the tree, except on 0, 1, 2; data in a connection that waits to be accepted; MPTCP, TLS in the kernel.',
 
@@ -183,6 +187,19 @@ function collectSocket(fd: number, sight: Sight, file: OpenFile, objref: number,
     }
     default: {
       const other = otherEnd(sight, snapshot);
+      const { connections = 'refuse' } = collection.objects.choices;
+      if (other.where === 'outside' && connections === 'close') {
+        const { local: _, ...dead } = base;
+        return finish({ ...dead, state: 'dead', error: true }, queued());
+      }
+      if (other.where === 'outside' && connections === 'established' && local !== undefined && remote !== undefined) {
+        if (sight.state !== state.ESTABLISHED) return fdBlocker(file, `it is half closed (${inetText(remote)})`, remedy(other));
+        const taken = takeOutside(fd, { pid: collection.pid, fd: file.fd }, { local, remote }, collection.objects);
+        if (typeof taken === 'string') return fdBlocker(file, `${taken} (${inetText(remote)})`, remedy(other));
+        const messages = taken.received.length === 0 ? [] : [plain(taken.received)];
+        const queue = collectQueue(messages, objref, collection);
+        return finish({ ...base, state: 'connected', outside: taken.state }, queue);
+      }
       const problem = standsInTheWay(other);
       if (problem !== undefined)
         return fdBlocker(file, `${problem} (${remote === undefined ? '' : inetText(remote)})`, remedy(other));
@@ -220,7 +237,8 @@ function standsInTheWay({ where, socket }: Other): string | undefined {
 }
 
 function remedy({ where }: Other): string {
-  if (where === 'outside') return 'Checkpoint a tree that holds both ends, or let the program close the connection';
+  if (where === 'outside')
+    return 'Pass --tcp-established to keep it (as root), --tcp-close to have it come back as if it had been reset, or checkpoint a tree that holds both ends';
   return where === 'waiting' ? 'Let the program accept it first' : 'Try again a little later';
 }
 

@@ -15,6 +15,7 @@ import { localCall } from './local-descriptors.ts';
 import { sendAll } from './socket-send.ts';
 import { restoreOptions } from './socket-options.ts';
 import type { SocketWorld } from './socket-world.ts';
+import { giveOutside, letGoOf, type OutsideState } from './tcp-outside.ts';
 import type { TcpSocketValue } from './tcp-socket.ts';
 
 interface TcpEnd {
@@ -38,6 +39,8 @@ class TcpSockets {
   readonly #world: SocketWorld;
   readonly #ends: TcpEnd[];
   readonly #byInode: Map<number, TcpEnd>;
+  readonly #resumptions: (() => void)[] = [];
+  readonly #held = new Set<string>();
   readonly #temporary = new Map<string, number>();
 
   constructor(sockets: ReadonlyMap<number, TcpSocketValue>, world: SocketWorld) {
@@ -54,6 +57,8 @@ class TcpSockets {
       for (const end of this.#ends) if (end.value.state === 'listening') this.#fillBacklog(end.value);
       for (const end of this.#ends) if (end.fd < 0) this.#rest(end);
       for (const end of this.#ends) this.#fill(end);
+      for (const name of this.#held) letGoOf(name);
+      for (const resume of this.#resumptions) resume();
       for (const end of this.#ends) this.#end(end);
     } finally {
       for (const fd of this.#temporary.values()) closeSync(fd);
@@ -84,6 +89,7 @@ class TcpSockets {
     const { value } = end;
     if (value.local === undefined || value.remote === undefined)
       throw new StasisError('IMAGE', `The connection ${value.ino} of the image has no addresses`);
+    if (value.outside !== undefined) return this.#outside(end, value.outside, value.local, value.remote);
     if (value.peer === undefined && this.#ends.some(({ value: { waiting } }) => waiting?.includes(value.ino) === true)) return;
     const other = this.#byInode.get(value.peer ?? -1);
     if (value.peer !== undefined && other?.value.peer !== value.ino)
@@ -98,6 +104,19 @@ class TcpSockets {
     if (other === undefined) return;
     this.#put(other, others);
     other.other = own;
+  }
+
+  /** Its packets are let through when it is there: else they would be answered with a reset. */
+  #outside(end: TcpEnd, state: OutsideState, local: InetAddress, remote: InetAddress): void {
+    const fd = this.#open(end.value);
+    this.#put(end, fd);
+    const received = Buffer.concat(this.#world.queueOf(end.objref).map(({ data }) => data));
+    const { resume } = giveOutside(fd, state, received, () => {
+      bind(fd, local); // under repair beside a socket that listens there
+      connect(fd, remote);
+    });
+    this.#resumptions.push(resume);
+    if (state.held !== undefined) this.#held.add(state.held);
   }
 
   #connection(server: TcpSocketValue, client: TcpSocketValue): [accepted: number, connected: number] {
@@ -169,6 +188,7 @@ class TcpSockets {
   }
 
   #fill(end: TcpEnd): void {
+    if (end.value.outside !== undefined) return;
     for (const { data } of this.#world.queueOf(end.objref)) {
       if (end.other < 0) throw new StasisError('IMAGE', `Nobody has sent what waits in the socket ${end.value.ino}`);
       sendAll(end.other, end.fd, { data });

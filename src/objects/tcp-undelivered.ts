@@ -53,8 +53,8 @@ function underRepair(fd: number, sender: number, snapshot: SocketSnapshot): { me
   });
 }
 
-/** What was on its way may arrive meanwhile: then once more, until number and data belong together. */
-function readReceived(fd: number): { data: Uint8Array; arrived: number } {
+/** What waits in a socket under repair, and the number behind it. What was on its way may arrive meanwhile: then once more, until number and data belong together. */
+export function readReceived(fd: number): { data: Uint8Array; arrived: number } {
   for (;;) {
     const before = readQueue(fd, 'receive');
     const { sequence: arrived, data } = readQueue(fd, 'receive');
@@ -62,6 +62,6 @@ function readReceived(fd: number): { data: Uint8Array; arrived: number } {
   }
 }
 
-function plain(data: Uint8Array): Message {
+export function plain(data: Uint8Array): Message {
   return { data, name: new Uint8Array(0), fds: [], credentials: undefined, flags: 0 };
 }
