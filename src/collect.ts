@@ -3,7 +3,9 @@ import { CannotCarryError, type Blocker } from './errors.ts';
 import type { SmapsVma } from './linux/proc/smaps.ts';
 import { guardPages, ownPages, runsWithin, type PageRuns } from './linux/pagemap.ts';
 import { MemoryFile } from './linux/process-memory.ts';
+import { major, minor } from './linux/proc/fds.ts';
 import { readExe } from './linux/proc/links.ts';
+import { statProcIfPresent } from './linux/proc/read.ts';
 import type { SeccompFilter } from './linux/seccomp-filters.ts';
 import type { Frozen, FrozenProcess, FrozenThread } from './freeze.ts';
 import { collectCarried } from './objects/carried-file.ts';
@@ -29,6 +31,7 @@ import { cpuKinds, openFileKinds, vmaKinds } from './objects/registry.ts';
 import { collectScheduling, scheduling } from './objects/scheduling.ts';
 import { collectSeccomp, suspendFilters } from './objects/seccomp.ts';
 import { collectSettings, settings } from './objects/settings.ts';
+import { memoryKey, referToMemory } from './objects/shared-memory.ts';
 import { collectSignals, signals } from './objects/signals.ts';
 import { collectSyscallDispatch, dispatchBlocker } from './objects/syscall-dispatch.ts';
 import { collectTask, executable, task } from './objects/task.ts';
@@ -252,8 +255,16 @@ function threadNode(
   return node(thread.record, collectThread(collection), { children });
 }
 
-function executableNodes({ pid, objects, blockers }: Collection, inherited: boolean): ImageNode[] {
+function executableNodes(collection: Collection, inherited: boolean): ImageNode[] {
+  const { pid, objects, blockers } = collection;
   const link = readExe(pid);
+  const stat = link?.deleted === true ? statProcIfPresent(pid, 'exe') : undefined;
+  if (link !== undefined && stat !== undefined && stat.nlink === 0n) {
+    const key = memoryKey(`${major(Number(stat.dev))}:${minor(Number(stat.dev))}`, stat.ino);
+    const origin = { backing: 'file', name: link.path, path: `/proc/${pid}/exe` } as const;
+    const { objref, before } = referToMemory(collection, key, origin);
+    return [...before, node(executable.record, { file: objref, ...(inherited && { inherited }) })];
+  }
   const identity = link === undefined || link.deleted ? undefined : identify(link.path);
   if (identity === undefined) {
     blockers.push({

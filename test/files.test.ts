@@ -4,8 +4,9 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
 import { failed } from './expectations.ts';
-import { Room } from './harness.ts';
+import { checkout, Room } from './harness.ts';
 import { lacks } from './needs.ts';
+import { comm, ordinaryUser } from './processes.ts';
 import type { Program } from './program.ts';
 import { until } from './program.ts';
 
@@ -85,6 +86,51 @@ suite('files that changed since the checkpoint', { skip: lacks('gcc', 'libc6-dev
     fs.rmSync(input);
     failed(await room.stasis(['restart', '-d', image]), 14, /input: it does not exist here/);
   });
+});
+
+suite('programs whose files were replaced while they ran', { skip: lacks('gcc', 'libc6-dev') }, () => {
+  const user = ordinaryUser(checkout);
+  for (const { caller, uid, skip } of [
+    { caller: 'this user', uid: undefined, skip: false as const },
+    { caller: 'an ordinary user', ...user },
+  ]) {
+    test(`the program file, as ${caller}`, { skip }, async () => {
+      using room = new Room({ uid });
+      const path = room.program('spin');
+      const program = await room.start([path, room.path('go')]);
+      await program.line(/^ready/);
+      fs.rmSync(path);
+      fs.writeFileSync(path, 'a newer version');
+      await room.checkpoint(program, room.path('image'), '--kill');
+      const again = await room.restart(room.path('image'), program);
+      assert.match(fs.readlinkSync(`/proc/${again.pid}/exe`), /deleted/);
+      assert.equal(comm(again.pid), 'spin');
+      // and once more, from what came back
+      await room.checkpoint(again, room.path('image.2'), '--kill');
+      const third = await room.restart(room.path('image.2'), again);
+      room.go();
+      await third.passes();
+    });
+  }
+
+  test(
+    'a library',
+    { skip: process.getuid?.() !== 0 && 'needs root: CAP_CHECKPOINT_RESTORE opens what a mapping shows' },
+    async () => {
+      using room = new Room();
+      const library = room.path('libc.so.6');
+      fs.copyFileSync('/lib/x86_64-linux-gnu/libc.so.6', library);
+      const env = { LD_LIBRARY_PATH: room.directory };
+      const program = await room.start([room.program('spin'), room.path('go')], { env });
+      await program.line(/^ready/);
+      assert.match(fs.readFileSync(`/proc/${program.pid}/maps`, 'utf8'), new RegExp(library));
+      fs.rmSync(library);
+      await room.checkpoint(program, room.path('image'), '--kill');
+      const again = await room.restart(room.path('image'), program);
+      room.go();
+      await again.passes();
+    },
+  );
 });
 
 suite('locks, directories', { skip: lacks('gcc', 'libc6-dev') }, () => {

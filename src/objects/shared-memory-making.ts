@@ -1,5 +1,5 @@
 /** How a restart makes shared memory: an open file of the engine's own, its content, and at last its attributes. */
-import { constants, fchmodSync, fchownSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { codeOf } from '../linux/node-error.ts';
 import { timespec } from '../linux/abi/time.ts';
@@ -64,7 +64,7 @@ function createNameless(path: string): number | undefined {
   const O_TMPFILE = 0o20200000;
   for (let directory = dirname(path); ; directory = dirname(directory)) {
     try {
-      return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+      return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o700);
     } catch (error) {
       const code = codeOf(error);
       if (code === undefined) throw error;
@@ -89,6 +89,7 @@ export function completeMemory(memory: RestartedMemory, rebuild: Rebuild): void 
       rebuild.notes.push(`Shared memory ${memory.name} belongs to you now, not to ${uid}:${gid}`);
     }
   }
+  if (backing === 'file') withoutWriting(fd); // so that a task can execute it (man 2 execve: ETXTBSY)
   // Until then its owner can open it, whatever the mode says.
   rebuild.finals.lastCalls.push(() => {
     if ((stat.mode & 0o7777) !== mode) fchmodSync(fd, mode);
@@ -110,6 +111,14 @@ export function setModified(fd: number, modified: bigint): void {
   timespec.write(memory.view, { tv_sec: 0n, tv_nsec: UTIME_OMIT });
   timespec.write(memory.view, { tv_sec: (modified - nanoseconds) / billion, tv_nsec: nanoseconds }, timespec.size);
   mustSyscall('utimensat', 'Cannot set the time of a file', fd, 0, memory.address, 0);
+}
+
+/** The descriptor stands for an opening for reading from now on. */
+function withoutWriting(fd: number): void {
+  const O_CLOEXEC = 0o2000000;
+  const reading = openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY);
+  mustSyscall('dup3', 'Cannot close a file for writing', reading, fd, O_CLOEXEC);
+  closeSync(reading);
 }
 
 function addSeals(fd: number, seals: number): void {

@@ -36,7 +36,7 @@ const record: RecordKind<SharedMemory> = defineKind<SharedMemory>({
   tag: 0xa0,
   name: 'shared-memory',
   container: true,
-  parents: ['mm', 'files'],
+  parents: ['task', 'mm', 'files'],
   title: ({ backing, name, size }) => `${backing} ${name} (${size} bytes)`,
   schema: s.record({
     backing: s.oneOf('anonymous', 'memfd', 'file'),

@@ -3,7 +3,7 @@ import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readComm, readPersonality } from '../linux/proc/values.ts';
 import { assertUnchanged, fileOf } from './file.ts';
-import type { Collection, ObjectKind } from './object.ts';
+import type { Collection, ObjectKind, Rebuild } from './object.ts';
 
 export interface Task {
   readonly pid: number;
@@ -69,7 +69,7 @@ export const task: ObjectKind<Task> = {
 };
 
 export interface Executable {
-  /** objref of the file. */
+  /** objref of the file, or of its content when it was deleted. */
   readonly file: number;
   /** The task is forked from its parent, whose memory it still shares, and executes nothing. */
   readonly inherited?: boolean | undefined;
@@ -79,20 +79,29 @@ const executableRecord: RecordKind<Executable> = defineKind<Executable>({
   tag: 0x12,
   name: 'executable',
   parents: ['task'],
-  schema: s.record({ file: s.objref('file'), inherited: s.optional(s.bool()) }),
+  schema: s.record({ file: s.objref('file', 'shared-memory'), inherited: s.optional(s.bool()) }),
 });
+
+/** Of a program file that was deleted: where its content is now, in this process. */
+function contentPath(rebuild: Rebuild, objref: number): string | undefined {
+  const described = rebuild.described.get(objref) as { fd?: number } | undefined;
+  return described?.fd === undefined ? undefined : `/proc/${process.pid}/fd/${described.fd}`;
+}
 
 /** What /proc/PID/exe names. A restart begins by executing it, so that the kernel knows the program as what it is. */
 export const executable: ObjectKind<Executable> = {
   record: executableRecord,
   title: 'Executable',
-  carried: 'Path and identity of the program file, which must be unchanged at restart.',
-  refused: 'A deleted or replaced program file.',
+  carried:
+    'Path and identity of the program file, which must be unchanged at restart. The content of one that was deleted or replaced while it ran.',
+  refused: '',
   restart(value, rebuild) {
-    const identity = fileOf(rebuild, value.file);
-    assertUnchanged(identity, rebuild.acceptChangedFiles);
-    rebuild.checkedFiles.add(identity.path);
+    const path = contentPath(rebuild, value.file) ?? fileOf(rebuild, value.file).path;
+    if (contentPath(rebuild, value.file) === undefined) {
+      assertUnchanged(fileOf(rebuild, value.file), rebuild.acceptChangedFiles);
+      rebuild.checkedFiles.add(path);
+    }
     if (value.inherited === true) rebuild.inherit();
-    else rebuild.execute(identity.path);
+    else rebuild.execute(path);
   },
 };

@@ -1,4 +1,8 @@
 /** Private mappings of files: program text and data, libraries. Only pages that differ from the file are stored. */
+import { closeSync, openSync } from 'node:fs';
+import { syscall } from '../linux/ffi.ts';
+import { pageSize } from '../linux/pagemap.ts';
+import { readMaps } from '../linux/proc/maps.ts';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s, type Schema } from '../image/schema.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
@@ -34,7 +38,7 @@ export const vmaPrivateFile: ObjectKind<FileMapping> & VmaKind = {
   record,
   title: 'Private file mapping',
   carried: 'File, offset, protection, advice; pages that differ from the file. The file must be unchanged at restart.',
-  refused: 'Deleted or replaced files; files that are not regular.',
+  refused: 'Files that are not regular; files that are not under their path and not deleted.',
 
   recognise: (vma) => !vma.shared && vma.path.startsWith('/') && vma.path !== '/dev/zero',
 
@@ -57,8 +61,31 @@ export function mappedFile(vma: SmapsVma): FileIdentity | Blocker {
   if (vma.deleted) return vmaBlocker(vma, 'the mapped file was deleted', remedy);
   const identity = cachedIdentity(vma.path);
   if (identity === undefined) return vmaBlocker(vma, 'it maps something that is not a regular file', remedy);
-  if (identity.inode !== vma.inode) return vmaBlocker(vma, 'another file now has the path of the mapped one', remedy);
+  if (identity.inode !== vma.inode && !isMappedAs(vma))
+    return vmaBlocker(vma, 'another file now has the path of the mapped one', remedy);
   return identity;
+}
+
+/**
+ * overlayfs and btrfs show other numbers in maps than to stat: what the path is shown as when we map it ourselves tells.
+ * Source: fs/overlayfs/inode.c, fs/proc/task_mmu.c (show_map_vma).
+ */
+function isMappedAs({ path, inode, deviceMajor, deviceMinor }: SmapsVma): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return false;
+  }
+  const at = syscall('mmap', 0, pageSize, 1, MAP.PRIVATE, fd, 0);
+  closeSync(fd);
+  if (at < 0) return false;
+  try {
+    const own = readMaps(process.pid).find(({ start }) => start === BigInt(at));
+    return own?.inode === inode && own.deviceMajor === deviceMajor && own.deviceMinor === deviceMinor;
+  } finally {
+    syscall('munmap', at, pageSize);
+  }
 }
 
 let lastIdentity: { path: string; identity: FileIdentity | undefined } | undefined;

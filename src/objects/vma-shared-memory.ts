@@ -6,6 +6,7 @@ import { residentPages } from '../linux/mincore.ts';
 import { pageSize, type PageRuns } from '../linux/pagemap.ts';
 import { MemoryFile, rangesOf } from '../linux/process-memory.ts';
 import { major, minor, readFds, readFdStat } from '../linux/proc/fds.ts';
+import { statProcIfPresent } from '../linux/proc/read.ts';
 import type { SmapsVma } from '../linux/proc/smaps.ts';
 import type { Blocker } from '../errors.ts';
 import { node, type Collection, type ImageNode, type ObjectKind, type ReadPages, type Rebuild } from './object.ts';
@@ -50,7 +51,7 @@ export const vmaSharedMemory: ObjectKind<SharedMemoryMapping> & VmaKind = {
   refused: '',
 
   recognise: ({ shared, deleted, path }) =>
-    deleted && (shared ? path.startsWith('/') && !/^\/(SYSV|\[|drm |dmabuf)/.test(path) : path.startsWith(memfdPrefix)),
+    deleted && path.startsWith('/') && !/^\/(SYSV|\[|drm |dmabuf)/.test(path) && (shared || path !== '/dev/zero'),
 
   collect(vma, collection, runs) {
     if (vma.path === '/secretmem')
@@ -138,6 +139,9 @@ function originOf(path: string): Pick<SharedMemory, 'backing' | 'name'> {
 export function openable(pid: number, { start, end, inode, deleted, path }: SmapsVma, device: string): string | undefined {
   const mapped = `/proc/${pid}/map_files/${start.toString(16)}-${end.toString(16)}`;
   if (canRead(mapped)) return mapped;
+  const program = statProcIfPresent(pid, 'exe'); // the one link of this kind that needs no privilege
+  if (program?.ino === inode && `${major(Number(program.dev))}:${minor(Number(program.dev))}` === device)
+    return `/proc/${pid}/exe`;
   for (const { fd, link } of readFds(pid)) {
     if (link !== (deleted ? `${path} (deleted)` : path)) continue;
     const stat = readFdStat(pid, fd);
