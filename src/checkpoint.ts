@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { hostname, release, version as kernelVersion } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { nextCheckpointId } from './checkpoint-id.ts';
-import { capture } from './capture.ts';
+import { capture, type Captured } from './capture.ts';
 import { collectProcesses, type CollectOptions, type TaskNode } from './collect.ts';
 import { CompressedPages } from './compressed-pages.ts';
 import { makeCompressor, type Compression } from './compression.ts';
@@ -14,6 +14,7 @@ import { CannotCarryError, isNodeError, StasisError, SyscallError, type Phase } 
 import { planFreeze, type FreezeMode } from './freeze-plan.ts';
 import type { Frozen } from './freeze.ts';
 import { HeldImage, holdLimit } from './held-image.ts';
+import { mapPages, PutAside } from './late-pages.ts';
 import { writeTasks } from './image-output.ts';
 import { currentRevision } from './image/framing.ts';
 import type { Head } from './image/head.ts';
@@ -170,11 +171,15 @@ async function freezeAndWrite(
   const report = (totals: Written['totals'], pages: number, memory: number, resumed: number): CheckpointResult =>
     result({ id, pid, tasks, how: captured }, totals, pages, { ...clock, memory }, resumed);
   if (output === undefined) return report({ records: 0, bytes: 0, digest: '' }, 0, captured.collected, captured.release());
-  const held = captured.released ? undefined : holdIfSmall(tasks);
+  const isSmall = !captured.released && storedBytes(tasks) <= holdLimit;
+  const goesOn = options.after === undefined || options.after === 'continue';
+  // Of a small process that goes on only the pages are taken while it is stopped: records take longer to write.
+  using aside = isSmall && goesOn && base === undefined ? new PutAside(holdLimit) : undefined;
+  const held = isSmall && aside === undefined ? new HeldImage() : undefined;
   const written = await writeImage(
     held ?? paced(output),
     { ...head, ...architecture(captured), ...baseOf(base) },
-    tasks,
+    aside === undefined ? tasks : keepPages(captured, aside),
     options,
     base,
   );
@@ -215,8 +220,11 @@ function baseOf(base: EarlierImage | undefined): Pick<Head, 'base'> {
   return base === undefined ? {} : { base: { digest: base.digest, path: base.path } };
 }
 
-function holdIfSmall(tasks: readonly TaskNode[]): HeldImage | undefined {
-  return storedBytes(tasks) <= holdLimit ? new HeldImage() : undefined;
+/** The records with their pages in our memory; the process runs on. */
+function keepPages(captured: Captured, aside: PutAside): TaskNode[] {
+  const tasks = captured.tasks.map((task) => mapPages(task, (node) => aside.keep(node, task.pid)));
+  captured.release();
+  return tasks;
 }
 
 /** For the system call: the task is frozen already, and is released by the caller with the answer. */

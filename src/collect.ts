@@ -235,8 +235,8 @@ function threadNode(
   filters: ReadonlyMap<number, readonly SeccompFilter[]>,
   { answer }: CollectOptions,
 ): ImageNode {
-  const { tracee, status, stat, settled } = frozen;
-  const collection: ThreadCollection = { tid: tracee.tid, tracee, status, stat, settled, injector, process };
+  const { tracee, status, settled } = frozen;
+  const collection: ThreadCollection = { tid: tracee.tid, tracee, status, settled, injector, process };
   process.blockers.push(...cpuRefusals(tracee.tid, frozen.registers));
   const segments = collectTls(collection);
   const children = [

@@ -219,7 +219,17 @@ function describeThread({ tracee, asleepSince, at }: Stopped, vdso: Vdso): Froze
     notes: notesOf(vdso),
     now: at,
   });
-  return { tracee, status, stat: readStat(tid), registers, settled, at };
+  let stat: Stat | undefined;
+  return {
+    tracee,
+    status,
+    get stat() {
+      return (stat ??= readStat(tid));
+    },
+    registers,
+    settled,
+    at,
+  };
 }
 
 function release(processes: readonly FrozenProcess[], since: number): void {

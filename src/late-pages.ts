@@ -94,11 +94,18 @@ export class PutAside implements Disposable {
     const size = pageCount(runs) * pageSize;
     if (this.bytes + size > this.#limit) return undefined;
     this.bytes += size;
+    return this.keep(whole, pid);
+  }
+
+  /** The node, whose pages are known, with its content in our memory; whatever the limit is. */
+  keep(node: ImageNode, pid: number): ImageNode {
+    const { readPages } = node;
+    const runs = node.pages ?? [];
     const read = readPages ?? ((chunk, into) => readTraced(pid, into, rangesOf(chunk)));
     const memory = new PagesInMemory(runs);
     this.#pieces.push(memory);
     memory.fill(read);
-    return { ...whole, readPages: (chunk, into) => memory.copy(chunk, into.bytes) };
+    return { ...node, readPages: (chunk, into) => memory.copy(chunk, into.bytes) };
   }
 
   [Symbol.dispose](): void {

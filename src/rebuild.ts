@@ -5,6 +5,8 @@ import { StasisError } from './errors.ts';
 import { clone_args } from './linux/abi/clone.ts';
 import { syscall } from './linux/ffi.ts';
 import { maxRanges, MemoryFile, writeProcess, type Range } from './linux/process-memory.ts';
+import { readStat, type Stat } from './linux/proc/stat.ts';
+import { readStatus, type Status } from './linux/proc/status.ts';
 import { readFds } from './linux/proc/fds.ts';
 import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
@@ -31,6 +33,8 @@ const allButTrap = 0xffff_ffff_ffff_ffefn; // SIGTRAP ends our batches
 /** A thread under restart, with the steps that make it whole. */
 interface ThreadRebuild extends ThreadFinals {
   tracee?: Tracee;
+  /** The working area as this thread uses it. */
+  area?: Area;
 }
 
 export class TaskRebuild implements Rebuild, Disposable {
@@ -47,6 +51,7 @@ export class TaskRebuild implements Rebuild, Disposable {
   #arriving: { readonly batch: Batch; readonly ranges: readonly Range[]; readonly from: bigint } | undefined;
   #descriptors: DescriptorBuilder | undefined;
   #surroundings: Surroundings | undefined;
+  #fresh: { readonly status: Status; readonly stat: Stat } | undefined;
   #instruction = 0n;
   /** Where the next note goes, and how many more. */
   #notes = { at: 0n, count: 0 };
@@ -124,6 +129,11 @@ export class TaskRebuild implements Rebuild, Disposable {
 
   get leader(): Tracee {
     return this.#leader?.tracee ?? early('the executable');
+  }
+
+  get fresh(): { readonly status: Status; readonly stat: Stat } {
+    const { tid } = this.leader;
+    return (this.#fresh ??= { status: readStatus(tid), stat: readStat(tid) });
   }
 
   get tracee(): Tracee {
@@ -321,9 +331,11 @@ export class TaskRebuild implements Rebuild, Disposable {
   /** Runs the steps with this thread as the one that is worked on, the leader being it otherwise. */
   #runAs(thread: ThreadRebuild, steps: readonly (() => void)[]): void {
     const { area } = this;
+    if (steps.length === 0) return;
     if (area.tracee === thread.tracee) return steps.forEach((step) => step());
     this.flush();
-    this.#area = area.usedBy(thread.tracee ?? early('its threads'));
+    thread.area ??= area.usedBy(thread.tracee ?? early('its threads'));
+    this.#area = thread.area;
     try {
       for (const step of steps) step();
       this.flush();

@@ -67,7 +67,7 @@ export const credentials: ObjectKind<CredentialsRecord> = {
 
   /** Who may change ids gives the program its own back; anybody else keeps theirs. Privileges are never raised. */
   restart(value, rebuild) {
-    const status = readStatus(rebuild.tracee.tid);
+    const { status } = rebuild.fresh;
     const now = identityOf(status);
     const capabilities = capabilitiesNow(status);
     const { calls, injected } = rebuild.thread;

@@ -60,7 +60,6 @@ export interface ThreadCollection {
   readonly tid: number;
   readonly tracee: Tracee;
   readonly status: Status;
-  readonly stat: Stat;
   /** How the thread goes on, here and after a restart (before an answer to a self-checkpoint). */
   readonly settled: Settled;
   readonly injector: Inquiry;
@@ -120,6 +119,8 @@ export interface Rebuild {
   vdsoMoved(distance: bigint): void;
   /** Leaves a note in the room of the task's vdso, as long as there is room. */
   writeNote(note: Uint8Array): void;
+  /** The task as it stood when its program had been executed, before anything was changed; its threads are made like it. */
+  readonly fresh: { readonly status: Status; readonly stat: Stat };
   /** Begins the task anew with this program: it stops before its first instruction. */
   execute(path: string): void;
   /** Begins the task as a fork of its parent, with the memory and the working area of that one. */

@@ -3,8 +3,6 @@ import { cpus } from 'node:os';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { LocalMemory, mustSyscall, syscall } from '../linux/ffi.ts';
-import { readStat } from '../linux/proc/stat.ts';
-import { readStatus } from '../linux/proc/status.ts';
 import type { ObjectKind, ThreadCollection } from './object.ts';
 
 export interface Scheduling {
@@ -53,14 +51,26 @@ function readAffinity(pid: number): Uint8Array {
   return memory.bytes.slice(0, length);
 }
 
-export function collectScheduling({ tid, stat }: ThreadCollection): Scheduling {
+let processors: { readonly count: number; readonly at: number } | undefined;
+
+/** Looked up again after a second: processors may come and go. */
+function processorCount(): number {
+  const now = performance.now();
+  if (processors === undefined || now - processors.at > 1000) processors = { count: cpus().length, at: now };
+  return processors.count;
+}
+
+const PRIO_PROCESS = 0;
+
+export function collectScheduling({ tid }: ThreadCollection): Scheduling {
   const affinity = readAffinity(tid);
   const allowed = affinity.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0);
   return {
-    nice: stat.nice,
+    // The call itself answers 20 minus the value, since it may not be negative (man 2 getpriority).
+    nice: 20 - mustSyscall('getpriority', `Cannot ask for the nice value of ${tid}`, PRIO_PROCESS, tid),
     attributes: readAttributes(tid),
     ioPriority: mustSyscall('ioprio_get', `Cannot ask for the I/O priority of ${tid}`, IOPRIO_WHO_PROCESS, tid),
-    ...(allowed < cpus().length && { affinity }),
+    ...(allowed < processorCount() && { affinity }),
   };
 }
 
@@ -75,10 +85,11 @@ export const scheduling: ObjectKind<Scheduling> = {
 
   restart(value, rebuild) {
     const { tid } = rebuild.tracee;
-    const privileged = (readStatus(tid).capEff & CAP_SYS_NICE) !== 0n;
+    const { status, stat } = rebuild.fresh;
+    const privileged = (status.capEff & CAP_SYS_NICE) !== 0n;
     const attributes = value.attributes.slice(0, attributesSize);
     const same = Buffer.compare(readAttributes(tid), attributes) === 0;
-    const raised = isRaised(value, readStat(tid).nice);
+    const raised = isRaised(value, stat.nice);
     const samePriority = syscall('ioprio_get', IOPRIO_WHO_PROCESS, tid) === value.ioPriority;
     rebuild.thread.calls.push(() => {
       rebuild.room(4, masksSize + attributesSize);

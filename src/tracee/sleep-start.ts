@@ -20,8 +20,21 @@ export function sleepStart(tid: number): bigint | undefined {
 
 const maskBytes = 128; // 1,024 processors
 
-/** CLOCK_MONOTONIC minus the clock of a processor; undefined when we may not run there. */
+/** Offsets found a moment ago: a process has many threads. */
+const recent = new Map<number, { readonly at: bigint; readonly offset: bigint | undefined }>();
+const recently = 100_000_000n; // nanoseconds
+
 function clockOffset(processor: number): bigint | undefined {
+  const now = process.hrtime.bigint();
+  const known = recent.get(processor);
+  if (known !== undefined && now - known.at < recently) return known.offset;
+  const offset = measureOffset(processor);
+  recent.set(processor, { at: process.hrtime.bigint(), offset });
+  return offset;
+}
+
+/** CLOCK_MONOTONIC minus the clock of a processor; undefined when we may not run there. */
+function measureOffset(processor: number): bigint | undefined {
   const memory = LocalMemory.scratch('affinity', 2 * maskBytes);
   const { address, bytes } = memory;
   const allowed = syscall('sched_getaffinity', 0, maskBytes, address);
