@@ -18,6 +18,8 @@ const vectors = [...m32, '-msse2', '-no-pie'];
 const cpu = fs.readFileSync('/proc/cpuinfo', 'utf8');
 const without = (feature: string): string | false => !new RegExp(`\\b${feature}\\b`).test(cpu) && `needs a CPU with ${feature}`;
 
+const notRoot = process.getuid?.() !== 0 && 'only root may read filters';
+
 interface Subject {
   program: string;
   flags?: string[];
@@ -45,10 +47,15 @@ const subjects: Subject[] = [
   { program: 'itimers' },
   { program: 'posix-timers' },
   { program: 'segments' },
+  { program: 'pipes' },
+  { program: 'events' },
+  { program: 'locks' },
+  { program: 'terminals' },
+  { program: 'filter32', skip: notRoot },
   { program: 'memory', arguments: ['64'] },
   { program: 'threads' },
 ];
-const takesDirectory = new Set(['mappings', 'shared', 'files', 'identity']);
+const takesDirectory = new Set(['mappings', 'shared', 'files', 'identity', 'pipes', 'locks']);
 
 async function begin(room: Room, { program, arguments: more = [], flags = m32 }: Subject): Promise<Program> {
   const directory = takesDirectory.has(program) ? [room.directory] : [];

@@ -31,6 +31,8 @@ export interface Code {
 /** How the program itself calls the kernel. What we make it call need not come that way. */
 export interface ProgramAbi {
   readonly numbers: Readonly<Record<string, number>>;
+  /** AUDIT_ARCH_* of linux/audit.h, by which a seccomp filter knows such calls. */
+  readonly audit: number;
   /** Bytes of a long, and so of the members of struct timespec and struct sigaction. */
   readonly wordSize: 4 | 8;
   /** What it calls mmap, whose last parameter we never need. */

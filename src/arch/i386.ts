@@ -23,6 +23,7 @@ const signed: ReadonlySet<string> = new Set(['eax', 'orig_eax']);
 
 const abi: ProgramAbi = {
   numbers: i386Numbers,
+  audit: 0x40000003,
   wordSize: 4,
   mmap: 'mmap2',
   parameters: ['rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp'],

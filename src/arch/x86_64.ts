@@ -18,6 +18,7 @@ export const noCall = 0xffff_ffff_ffff_ffffn;
 
 const abi: ProgramAbi = {
   numbers: x86_64Numbers,
+  audit: 0xc000003e,
   wordSize: 8,
   mmap: 'mmap',
   parameters: ['rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'],

@@ -12,6 +12,7 @@ export const i386Numbers = {
   nanosleep: 162,
   poll: 168,
   rt_sigaction: 174,
+  rt_sigprocmask: 175,
   rt_sigtimedwait: 177,
   mmap2: 192,
   futex: 240,

@@ -32,9 +32,6 @@ const record: RecordKind<Seccomp> = defineKind<Seccomp>({
 const SECCOMP_MODE_STRICT = 1;
 const ourProgram = filterProgram(0n).subarray(sock_fprog.size);
 
-/** Of linux/audit.h. What we call in a task is a 64-bit call, in 32-bit ones too. */
-const AUDIT_ARCH_X86_64 = 0xc000003e;
-
 const remedy = 'Run the program without its sandbox';
 
 /**
@@ -62,9 +59,12 @@ export function suspendFilters(tracee: Tracee, status: Status, supervised: boole
   return blocker(`${forbidden} is forbidden`, 'a checkpoint that is killed half-way could not be undone without this call');
 }
 
+/** Whether the filters let the thread make a call by itself, which it does as its program would. */
 function pass(filters: readonly SeccompFilter[], tracee: Tracee, name: SyscallName, parameters: readonly bigint[]): boolean {
-  const { syscalls } = tracee.architecture;
-  const call = { nr: syscalls[name], arch: AUDIT_ARCH_X86_64, instructionPointer: 0n, parameters };
+  const { numbers, audit } = tracee.architecture.abi;
+  const nr = numbers[name];
+  if (nr === undefined) throw new RangeError(`the program has no system call ${name}`);
+  const call = { nr, arch: audit, instructionPointer: 0n, parameters };
   return filters.every(({ program }) => allows(program, call));
 }
 

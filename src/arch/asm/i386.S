@@ -5,7 +5,8 @@
         .intel_syntax noprefix
 
 /* heal: as in x86_64.S, but at its end it goes back through a far jump into the task's own code segment. A far jump and
- * not iretq: that needs a stack, and a signal between the two would write its frame there. */
+ * not iretq: that needs a stack, and a signal between the two would write its frame there.
+ * What it calls by itself are 32-bit calls: a seccomp filter of the program may allow no others. */
         .section heal, "ax"
         syscall
         mov     rbx, [rip + busy]
@@ -14,24 +15,24 @@
         jz      2f
         cmp     dword ptr [rbx], 0
         je      2f
-        mov     eax, 24                         /* sched_yield() */
-        syscall
+        mov     eax, 158                        /* sched_yield() */
+        int     0x80
         dec     ebp
         jnz     1b
 2:
-        mov     eax, 11                         /* munmap(scratch, length) */
-        mov     rdi, [rip + scratch]
-        mov     rsi, [rip + length]
-        syscall
+        mov     eax, 91                         /* munmap(scratch, length) */
+        mov     ebx, [rip + scratch]
+        mov     ecx, [rip + length]
+        int     0x80
         lea     rsp, [rip + flags]
         popfq
         mov     rsp, [rip + saved_rsp]
-        mov     eax, 14                         /* rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8) */
-        mov     edi, 2
-        lea     rsi, [rip + mask]
+        mov     eax, 175                        /* rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8) */
+        mov     ebx, 2
+        lea     ecx, [rip + mask]
         mov     edx, 0
-        mov     r10d, 8
-        syscall
+        mov     esi, 8
+        int     0x80
         mov     r15, [rip + saved_r15]
         mov     r14, [rip + saved_r14]
         mov     r13, [rip + saved_r13]
@@ -48,7 +49,7 @@
         mov     rsi, [rip + saved_rsi]
         mov     rdi, [rip + saved_rdi]
         jmp     fword ptr [rip + saved_eip]
-        .balign 8
+        .org    216                             /* as long as that of x86_64.S: the same clone stands behind it */
 busy:           .quad 0
 scratch:        .quad 0
 length:         .quad 0
