@@ -114,6 +114,8 @@ export class ImageRebuild implements Disposable {
     for (const task of this.#tasks) task.equip();
     for (const task of this.#tasks) task.complete();
     this.locals.finish();
+    // Should we die now, all end, or all go on: in between are a few system calls for each.
+    for (const task of this.#tasks) task.outlive();
     for (const task of this.#tasks) task.release();
     for (const step of this.released) step();
   }

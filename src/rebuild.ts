@@ -322,6 +322,12 @@ export class TaskRebuild implements Rebuild, Disposable {
     return [...this.#followers, this.#leader ?? early('the executable')];
   }
 
+  /** From here on it does not end with us. */
+  outlive(): void {
+    for (const { tracee } of this.#followers) tracee?.outlive();
+    this.leader.outlive();
+  }
+
   /** Lets it go. */
   release(): void {
     for (const { tracee } of this.#followers) tracee?.detach();

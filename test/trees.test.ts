@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Room } from './harness.ts';
 import { lacks } from './needs.ts';
-import { descendants } from './processes.ts';
+import { descendants, identify, kill, processState, runningExecutable, tracerOf } from './processes.ts';
 import { until, type Program } from './program.ts';
 
 async function begin(room: Room, name: string, ...rest: string[]): Promise<Program> {
@@ -21,6 +22,7 @@ async function killAndWait(room: Room, program: Program): Promise<void> {
   await until('the end of the tree', () => pids.every((pid) => !fs.existsSync(`/proc/${pid}`)));
 }
 
+const rounds = Math.ceil(Number(process.env['STASIS_KILL_ROUNDS'] ?? 40) / 4);
 const needsRoot = process.getuid?.() !== 0 && 'needs root, to choose pids';
 
 suite('a tree of processes', { skip: lacks('gcc', 'libc6-dev') }, () => {
@@ -59,6 +61,57 @@ suite('a tree of processes', { skip: lacks('gcc', 'libc6-dev') }, () => {
     }
     room.go();
     await program.passes();
+  });
+
+  test(`${rounds} checkpoints of a tree are killed`, { timeout: 60_000 + rounds * 1000 }, async () => {
+    using room = new Room();
+    const program = await begin(room, 'tree');
+    const members = [program.pid, ...descendants(program.pid)].map(identify);
+    const running = members.filter((member) => processState(member) !== undefined);
+    const whole = (await room.checkpoint(program, room.path('first'))).ms;
+    for (let round = 0; round < rounds; round++) {
+      await room.stasis(['checkpoint', String(program.pid), '-o', room.path('image')], {
+        meanwhile: async (child) => {
+          await sleep(Math.random() * whole * 1.1);
+          child.kill('SIGKILL');
+        },
+      });
+      for (const member of running) {
+        await until(
+          `${member.pid} goes on in round ${round}`,
+          () => tracerOf(member.pid) === 0 && !/^[tT]$/.test(processState(member) ?? 'gone'),
+        );
+        assert.notEqual(processState(member), undefined, `${member.pid} has ended in round ${round}`);
+      }
+      assert.equal(runningExecutable(room.path('tree')).length, running.length, `something is left in round ${round}`);
+    }
+    room.go();
+    await program.passes();
+  });
+
+  test(`${rounds} restarts of a tree are killed`, { skip: needsRoot, timeout: 60_000 + rounds * 1000 }, async () => {
+    using room = new Room();
+    const program = await begin(room, 'tree');
+    const left = (): number[] => runningExecutable(room.path('tree'));
+    const whole = left().length;
+    await killAndWait(room, program);
+    for (let round = 0; round < rounds; round++) {
+      await room.stasis(['restart', '-d', room.path('image')], {
+        meanwhile: async (child) => {
+          await sleep(Math.random() * 300);
+          child.kill('SIGKILL');
+        },
+      });
+      // All of it runs, or nothing of it is there.
+      await until(`round ${round}: whole or gone`, () => [0, whole].includes(left().length), {
+        describe: () =>
+          left()
+            .map((pid) => `${pid} ${processState(identify(pid))}`)
+            .join(),
+      });
+      for (const pid of left()) kill(room.own(pid), 'SIGKILL');
+      await until('the end', () => left().length === 0);
+    }
   });
 
   test('memory that is shared since a fork is stored once, and is shared again', { skip: needsRoot }, async () => {

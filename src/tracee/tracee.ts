@@ -82,6 +82,14 @@ export class Tracee implements Disposable {
     return true;
   }
 
+  /** Without PTRACE_O_EXITKILL: when we die it goes on as if it had been detached. */
+  outlive(): void {
+    if (!this.#attached) return;
+    const result = ptrace(PTRACE.SETOPTIONS, this.tid, 0, PTRACE_O.TRACESYSGOOD);
+    if (result < 0 && result !== ESRCH) throw syscallError('ptrace', result, `Cannot release ${this.tid}`);
+    this.#options = PTRACE_O.TRACESYSGOOD;
+  }
+
   /** Stops the task wherever it is. Says whether it already was in a group stop (SIGSTOP, ^Z). */
   interrupt(): { groupStop: boolean } {
     mustPtrace(PTRACE.INTERRUPT, this.tid, `Cannot interrupt ${this.tid}`);
