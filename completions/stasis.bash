@@ -77,8 +77,14 @@ _stasis() {
         fi
         return
       fi
+      case $previous in
+        --to) _stasis_complete file "$current" ; return ;;
+        --every) _stasis_complete undefined "$current" ; return ;;
+        --keep) _stasis_complete undefined "$current" ; return ;;
+        --on) _stasis_complete undefined "$current" ; return ;;
+      esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-v --verbose -h --help -V --version' -- "$current"))
+        COMPREPLY=($(compgen -W '--to --every --keep --on -v --verbose -h --help -V --version' -- "$current"))
       else
         _stasis_complete command "$current"
       fi

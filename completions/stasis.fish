@@ -88,6 +88,10 @@ complete -c stasis -n '__fish_seen_subcommand_from branch' -s V -l version -d 'P
 
 complete -c stasis -n __fish_use_subcommand -f -a run -d 'start a program that can use the two system calls'
 complete -c stasis -n '__fish_seen_subcommand_from run' -f -a '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c stasis -n '__fish_seen_subcommand_from run' -l to -r -F -d 'Make a series of images in DIRECTORY'
+complete -c stasis -n '__fish_seen_subcommand_from run' -l every -r -F -d 'Make one every 30s, 5m, 1h …'
+complete -c stasis -n '__fish_seen_subcommand_from run' -l keep -r -F -d 'So many of the newest can be restarted; the default is 10'
+complete -c stasis -n '__fish_seen_subcommand_from run' -l on -r -F -d 'Make one when the supervisor, whose pid is in DIRECTORY/supervisor.pid, gets SIGNAL; several with commas'
 complete -c stasis -n '__fish_seen_subcommand_from run' -s v -l verbose -d 'With an error, print its causes and where it arose'
 complete -c stasis -n '__fish_seen_subcommand_from run' -s h -l help -d 'Explain the command, then end'
 complete -c stasis -n '__fish_seen_subcommand_from run' -s V -l version -d 'Print the version, then end'

@@ -7,6 +7,7 @@ import { StasisError } from './errors.ts';
 import { LocalMemory, syscall, syscallError } from './linux/ffi.ts';
 import { makePipe } from './linux/descriptors.ts';
 import { closeFrom, SpawnTable, type Streams } from './linux/spawn.ts';
+import type { SeriesOptions } from './series.ts';
 import { superviseSpawned, superviseThisProcess } from './supervisor.ts';
 
 /** Exit codes of shells: 127 not found, 126 found and not executable. */
@@ -25,12 +26,12 @@ export class CommandError extends StasisError {
 }
 
 /** Executes the command in this process. Returns only by throwing. */
-export function runForeground(command: readonly string[]): never {
+export function runForeground(command: readonly string[], series?: SeriesOptions): never {
   const [name] = command;
   if (name === undefined || name === '') throw new StasisError('USAGE', 'Cannot run: no command was given');
   const path = findProgram(name, process.env['PATH'], '.');
   const variables = callerEnvironment();
-  superviseThisProcess();
+  superviseThisProcess(series);
   undoNode();
   const table = new SpawnTable(x86_64.code.spawn); // only for its strings
   const result = syscall('execve', table.text(path), table.texts(callerArguments(command.length)), table.texts(variables));

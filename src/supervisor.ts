@@ -12,6 +12,7 @@ import {
   SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SECCOMP_SET_MODE_FILTER,
 } from './linux/seccomp.ts';
+import type { SeriesOptions } from './series.ts';
 import { detachStreams } from './messages.ts';
 import { environment, SpawnTable } from './linux/spawn.ts';
 import { supervisorMark } from './supervised.ts';
@@ -19,20 +20,27 @@ import { pause } from './tracee/tracee.ts';
 
 const F_SETFD = 2;
 
-function supervisorCommand(pid: number): string[] {
-  return engineCommand('supervise', [supervisorMark, String(pid)]);
+function supervisorCommand(pid: number, series?: SeriesOptions): string[] {
+  const words = [supervisorMark, String(pid)];
+  return engineCommand('supervise', series === undefined ? words : [...words, JSON.stringify(series)]);
 }
 
 /** Where the supervisor finds its listener. */
 export const listenerFd = 3;
 
-function addSupervisor(table: SpawnTable, pid: number, listener: number, errors = 2): { setListener(fd: number): void } {
+function addSupervisor(
+  table: SpawnTable,
+  pid: number,
+  listener: number,
+  errors = 2,
+  series?: SeriesOptions,
+): { setListener(fd: number): void } {
   const clear = table.add('fcntl', [listener, F_SETFD, 0]);
   const move = table.add('dup3', [listener, listenerFd, 0], true); // fails when it is that already
   table.add('setsid', []);
   detachStreams(table, errors);
   table.unblockSignals();
-  const command = supervisorCommand(pid);
+  const command = supervisorCommand(pid, series);
   table.execute(command[0] ?? '', command, environment());
   return {
     setListener(fd) {
@@ -46,17 +54,22 @@ function addSupervisor(table: SpawnTable, pid: number, listener: number, errors 
  * Makes the two system calls available to the program that this process is about to execute. The supervisor is
  * started before the filter is in force, so that it does not live under it itself (its listener would never close).
  */
-export function superviseThisProcess(): void {
+export function superviseThisProcess(series?: SeriesOptions): void {
   const table = new SpawnTable(x86_64.code.spawn);
   table.blockSignals();
   const gate = table.gate();
   const CLONE_FILES = 0x400;
   table.add('unshare', [CLONE_FILES]);
-  const supervisor = addSupervisor(table, process.pid, -1);
+  const supervisor = addSupervisor(table, process.pid, -1, 2, series);
   const pid = table.start({ shareDescriptors: true });
   const fd = installFilter();
   if (fd < 0) {
     syscall('kill', pid, 9);
+    if (fd === EBUSY && series !== undefined)
+      throw new StasisError('FAILED', 'Cannot make a series of images: the program runs under another stasis run', {
+        phase: 'supervise',
+        hint: 'Ask the outer one for it.',
+      });
     if (fd === EBUSY) return; // an outer stasis run serves us already
     throw syscallError('seccomp', fd, 'Cannot make checkpoint and restart available', {
       code: 'PRIVILEGE',

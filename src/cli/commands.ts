@@ -270,10 +270,24 @@ export const commands: readonly CommandSpec[] = [
     summary: 'start a program that can use the two system calls',
     description: [
       'Starts COMMAND with the system calls checkpoint and restart available to it and to all that it starts, by the numbers in stasis.h. They cost nothing until they are called. Terminal, signals and exit status pass through as if this command were not there.',
+      'With --to a series of images is made while it runs: 000001.image and so on, with the link latest. Each holds what has changed since the one before, and every so often one is whole; of the old ones those are removed that none of the newest needs. `stasis restart DIRECTORY/latest` continues the program. A checkpoint that fails is reported and the program runs on.',
     ],
     arguments: [{ name: 'COMMAND', summary: 'The program and its arguments', completion: 'command', rest: true }],
-    options: [verbose],
-    examples: [{ line: 'stasis run -- ./ckpt > out.1', meaning: 'A program that checkpoints itself to its standard output.' }],
+    options: [
+      { name: 'to', value: 'DIRECTORY', completion: 'file', summary: 'Make a series of images in DIRECTORY' },
+      { name: 'every', value: 'TIME', summary: 'Make one every 30s, 5m, 1h …' },
+      { name: 'keep', value: 'NUMBER', summary: 'So many of the newest can be restarted; the default is 10' },
+      {
+        name: 'on',
+        value: 'SIGNAL',
+        summary: 'Make one when the supervisor, whose pid is in DIRECTORY/supervisor.pid, gets SIGNAL; several with commas',
+      },
+      verbose,
+    ],
+    examples: [
+      { line: 'stasis run -- ./ckpt > out.1', meaning: 'A program that checkpoints itself to its standard output.' },
+      { line: 'stasis run --every 30s --keep 10 --to images -- ./simulation', meaning: 'An image every half minute.' },
+    ],
     errors: ['FAILED', 'USAGE', 'PRIVILEGE'],
   },
   {

@@ -52,14 +52,18 @@ export class Listener {
     this.#fd = fd;
   }
 
-  /** Waits for the next call; undefined when no task is left that could make one. */
-  next(): Notification | undefined {
+  /** Waits for the next call; undefined when no task is left that could make one, `nothing` after so many milliseconds, or a signal. */
+  next(): Notification | undefined;
+  next(milliseconds: number): Notification | 'nothing' | undefined;
+  next(milliseconds = -1): Notification | 'nothing' | undefined {
     const { view, bytes, address } = this.#memory;
     for (;;) {
       view.setInt32(0, this.#fd, true);
       view.setInt16(4, POLLIN, true);
       view.setInt16(6, 0, true);
-      if (syscall('poll', address, 1, -1) < 0) continue; // EINTR
+      const ready = syscall('poll', address, 1, Math.ceil(milliseconds));
+      if (ready <= 0 && milliseconds >= 0) return 'nothing';
+      if (ready < 0) continue; // EINTR
       if ((view.getInt16(6, true) & POLLIN) === 0) return undefined; // POLLHUP
       bytes.fill(0, 0, seccomp_notif.size);
       if (syscall('ioctl', this.#fd, NOTIF_RECV, address) < 0) continue; // ENOENT: the caller is gone again
