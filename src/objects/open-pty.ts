@@ -33,7 +33,8 @@ function pairOf({ stat, info }: OpenFile, pid: number): number | undefined {
 }
 
 const O_NOCTTY = 0o400;
-const O_CLOEXEC = 0o2000000;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 
@@ -65,8 +66,12 @@ export const openPty: ObjectKind<OpenPty> & OpenFileKind = {
     rebuild.descriptors.add(objref, () => {
       const master = ptyOf(rebuild, value.pty).fd;
       const flags = reopenFlags(value.flags);
-      if (value.side === 'slave')
-        return localCall('open a terminal', 'ioctl', [master, TTY.TIOCGPTPEER, flags | O_NOCTTY | O_CLOEXEC]);
+      if (value.side === 'slave') {
+        // Not O_CLOEXEC: here the kernel keeps it in the flags of the open file for ever (drivers/tty/pty.c, ptm_open_peer).
+        const slave = localCall('open a terminal', 'ioctl', [master, TTY.TIOCGPTPEER, flags | O_NOCTTY]);
+        localCall('close a terminal on exec', 'fcntl', [slave, F_SETFD, FD_CLOEXEC]);
+        return slave;
+      }
       const fd = localCall('duplicate the master of a terminal', 'fcntl', [master, F_DUPFD_CLOEXEC, 0]);
       localCall('set the flags of a terminal', 'fcntl', [fd, F_SETFL, flags]);
       return fd;
