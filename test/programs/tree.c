@@ -64,8 +64,10 @@ int main(int argc, char **argv) {
   pid_t between = fork(); /* a daemon: its parent ends, and with it the leader of its session */
   if (between == 0) {
     setsid();
-    if (fork() == 0) live(go, 5, getpid());
-    _exit(0);
+    const pid_t self = getpid();
+    if (fork() != 0) _exit(0);
+    while (getppid() == self) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    live(go, 5, getpid());
   }
   siginfo_t info;
   need(waitid(P_PID, (id_t)ended, &info, WEXITED | WNOWAIT) == 0 && waitid(P_PID, (id_t)killed, &info, WEXITED | WNOWAIT) == 0, "waitid");
