@@ -11,7 +11,7 @@ import { readFds } from './linux/proc/fds.ts';
 import { PTRACE, setSignalMask } from './linux/ptrace.ts';
 import { DescriptorBuilder } from './objects/descriptor-builder.ts';
 import type { LocalDescriptors } from './objects/local-descriptors.ts';
-import type { EarlierMemory, Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
+import type { EarlierMemory, FilePlace, Finals, Rebuild, Surroundings, ThreadFinals } from './objects/object.ts';
 import type { Rollback } from './objects/rollback.ts';
 import { pidRefused } from './tracee/pids.ts';
 import type { ImageRebuild } from './rebuild-image.ts';
@@ -27,6 +27,8 @@ export type Birth = (path: string, systemCalls: boolean, formerPid: number) => T
 const MADV_POPULATE_WRITE = 23;
 /** Bytes. Below that a call costs more than it saves. */
 const worthPopulating = 16 * 4096;
+/** Bytes. Below that we copy them. */
+const worthReading = 64 * 4096;
 
 const allButTrap = 0xffff_ffff_ffff_ffefn; // SIGTRAP ends our batches
 
@@ -35,6 +37,37 @@ interface ThreadRebuild extends ThreadFinals {
   tracee?: Tracee;
   /** The working area as this thread uses it. */
   area?: Area;
+}
+
+/** Memory on its way. */
+interface Arriving {
+  readonly batch: Batch;
+  readonly ranges: readonly Range[];
+  /** Where it lies in our memory, unless the task reads it. */
+  readonly from: bigint;
+  readonly reads: readonly PendingRead[] | undefined;
+  /** The task does nothing else: all mappings exist already. */
+  readonly onlyMemory: boolean;
+}
+
+interface PendingRead {
+  /** Of the call in its batch. */
+  readonly index: number;
+  readonly length: number;
+}
+
+function addReads(batch: Batch, fd: number, ranges: readonly Range[], offset: number): PendingRead[] {
+  const reads: PendingRead[] = [];
+  let at = offset;
+  for (let first = 0; first < ranges.length; first += maxRanges) {
+    const part = ranges.slice(first, first + maxRanges);
+    const vectors = new BigUint64Array(part.flatMap(({ address, length }) => [address, BigInt(length)]));
+    const length = part.reduce((sum, range) => sum + range.length, 0);
+    const parameters = [fd, batch.data(new Uint8Array(vectors.buffer)), part.length, at, 0];
+    reads.push({ index: batch.add('read memory from the image', 'preadv', parameters), length });
+    at += length;
+  }
+  return reads;
 }
 
 export class TaskRebuild implements Rebuild, Disposable {
@@ -48,7 +81,9 @@ export class TaskRebuild implements Rebuild, Disposable {
   /** The working area, as the thread that is being worked on uses it. */
   #area: Area | undefined;
   #batch: Batch | undefined;
-  #arriving: { readonly batch: Batch; readonly ranges: readonly Range[]; readonly from: bigint } | undefined;
+  #arriving: Arriving | undefined;
+  /** See {@link TaskRebuild.#imageIn}. */
+  #imageFd: number | undefined;
   #descriptors: DescriptorBuilder | undefined;
   #surroundings: Surroundings | undefined;
   #fresh: { readonly status: Status; readonly stat: Stat } | undefined;
@@ -217,29 +252,67 @@ export class TaskRebuild implements Rebuild, Disposable {
     return batch?.run() ?? [];
   }
 
-  /** The task takes its page faults itself, all at once, beside us: meanwhile we read and check what comes next. */
-  arrive(ranges: readonly Range[], data: Uint8Array): void {
-    this.room(ranges.length);
+  /**
+   * The task does it itself, beside us: meanwhile we read and check what comes next. When the next comes before it is done,
+   * that one is ours to copy, so that neither waits for the other.
+   */
+  arrive(ranges: readonly Range[], data: Uint8Array, file?: FilePlace): void {
+    if (this.#arriving?.onlyMemory === true && !this.tracee.hasStopped) {
+      this.#write(ranges, this.#inOurMemory(data));
+      return;
+    }
+    const image = file === undefined || data.length < worthReading ? -1 : this.#imageIn(file.fd);
+    this.room(2 * ranges.length, 16 * ranges.length + 64);
     const { batch } = this;
+    const onlyMemory = batch.size === 0;
     for (const { address, length } of ranges) {
       if (length >= worthPopulating)
         batch.add('populate memory', 'madvise', [address, length, MADV_POPULATE_WRITE], { mayFail: true });
     }
+    const reads = file === undefined || image < 0 ? undefined : addReads(batch, image, ranges, file.offset);
     this.#batch = undefined;
+    const from = reads === undefined ? this.#inOurMemory(data) : 0n;
+    if (reads === undefined) this.image.buffers.advance();
+    if (batch.size > 0) batch.start();
+    this.#arriving = { batch, ranges, from, reads, onlyMemory };
+  }
+
+  #inOurMemory(data: Uint8Array): bigint {
     const local = this.image.buffers.next;
     if (data.buffer !== local.bytes.buffer) local.bytes.set(data); // else the reader put it there
-    this.image.buffers.advance();
-    if (batch.size > 0) batch.start();
-    this.#arriving = { batch, ranges, from: local.address };
+    return local.address;
+  }
+
+  /** The image as an open file of the task, out of the way of the low numbers, until its descriptors are set up; negative if it has none. */
+  #imageIn(fd: number): number {
+    if (this.#imageFd !== undefined) return this.#imageFd;
+    if (this.tracee.architecture.name !== 'x86_64') return (this.#imageFd = -1);
+    const [AT_FDCWD, O_CLOEXEC, F_DUPFD_CLOEXEC, outOfTheWay] = [-100, 0o2000000, 1030, 200];
+    this.room(3, 64);
+    const { batch, freeFd } = this;
+    const mayFail = { mayFail: true };
+    batch.add('open the image', 'openat', [AT_FDCWD, batch.text(`/proc/${process.pid}/fd/${fd}`), O_CLOEXEC, 0], mayFail);
+    const index = batch.add('put the image aside', 'fcntl', [freeFd, F_DUPFD_CLOEXEC, outOfTheWay], mayFail);
+    batch.add('close a descriptor', 'close', [freeFd], mayFail);
+    this.#imageFd = Number(this.flush()[index]);
+    return this.#imageFd;
   }
 
   #settle(): void {
     const arriving = this.#arriving;
     if (arriving === undefined) return;
     this.#arriving = undefined;
-    const { batch, ranges } = arriving;
-    if (batch.size > 0) batch.finish();
-    let { from } = arriving;
+    const { batch, ranges, reads, from } = arriving;
+    const results = batch.size > 0 ? batch.finish() : [];
+    if (reads === undefined) this.#write(ranges, from);
+    for (const { index, length } of reads ?? []) {
+      if (Number(results[index]) !== length)
+        throw new StasisError('IMAGE', `The task read ${results[index]} bytes of its memory from the image, not ${length}`);
+    }
+  }
+
+  #write(ranges: readonly Range[], local: bigint): void {
+    let from = local;
     for (let index = 0; index < ranges.length; index += maxRanges) {
       const part = ranges.slice(index, index + maxRanges);
       writeProcess(this.tracee.tid, from, part);

@@ -140,7 +140,12 @@ export async function rebuildFrom(
       if (comesLate) continue;
       const { objref } = event;
       const data = event.data ?? lazy?.dataOf(event, rebuild.buffers);
-      kind.restart(event.value, rebuild.task, data === undefined ? { objref } : { objref, data });
+      const file = input.isFile ? { fd: input.fd, offset: event.dataOffset } : undefined;
+      kind.restart(event.value, rebuild.task, {
+        objref,
+        ...(data !== undefined && { data }),
+        ...(file !== undefined && { file }),
+      });
     }
     lazy?.awaitKeeper();
     rebuild.finish();

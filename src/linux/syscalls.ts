@@ -18,6 +18,7 @@ export const x86_64Numbers = {
   pread64: 17,
   pwrite64: 18,
   readv: 19,
+  preadv: 295,
   writev: 20,
   mremap: 25,
   madvise: 28,

@@ -31,9 +31,15 @@ export interface ObjectKind<T = never> {
   /** What of it is refused, or empty. */
   readonly refused: string;
   /** Adds to the task under restart what the record tells; of a container, when it opens. */
-  readonly restart?: (value: T, rebuild: Rebuild, event: { objref: number; data?: Uint8Array }) => void;
+  readonly restart?: (value: T, rebuild: Rebuild, event: { objref: number; data?: Uint8Array; file?: FilePlace }) => void;
   /** Of a container: when it closes. */
   readonly close?: (rebuild: Rebuild) => void;
+}
+
+/** Where the data of a record lies in a file that is open here. */
+export interface FilePlace {
+  readonly fd: number;
+  readonly offset: number;
 }
 
 /** A record of the image to be, with what is nested in it. */
@@ -100,8 +106,8 @@ export interface Rebuild {
   /** The calls gathered so far, for that thread; `flush` runs them and starts a new batch. */
   readonly batch: Batch;
   flush(): bigint[];
-  /** Gives ranges of mapped, writable memory their content. It arrives by the next use of `batch` at the latest. */
-  arrive(ranges: readonly Range[], data: Uint8Array): void;
+  /** Gives ranges of mapped, writable memory their content, which lies in `file` too, if that is given. It arrives by the next use of `batch` at the latest. */
+  arrive(ranges: readonly Range[], data: Uint8Array, file?: FilePlace): void;
   /** Makes sure that so many calls and bytes still fit into the batch. */
   room(calls: number, bytes?: number): void;
   /** The number that the next open in the task will get, while the memory is built. */

@@ -6,7 +6,7 @@ import { LocalMemory } from '../linux/ffi.ts';
 import { rangesOf, type Range } from '../linux/process-memory.ts';
 import { codecNames, codecOf, type CodecName } from '../linux/codecs.ts';
 import { pageSize, type Span } from '../linux/pagemap.ts';
-import type { ObjectKind, Rebuild } from './object.ts';
+import type { FilePlace, ObjectKind, Rebuild } from './object.ts';
 
 /** Pages per record, as many as a record may hold: each costs a switch between threads. */
 export const pagesPerRecord = 1024;
@@ -59,21 +59,22 @@ export const pages: ObjectKind<Pages> = {
   title: 'Pages',
   carried: 'Every page that is not zero and, in file mappings, not equal to the file.',
   refused: '',
-  restart(value, rebuild, { data }) {
+  restart(value, rebuild, { data, file }) {
     if (data === undefined) throw new StasisError('IMAGE', 'A record of pages without data');
-    placePages(rebuild, value.runs, value.codec === undefined ? data : unpack(value.codec, data, bytesOf(value)));
+    if (value.codec === undefined) placePages(rebuild, value.runs, data, file);
+    else placePages(rebuild, value.runs, unpack(value.codec, data, bytesOf(value)));
   },
 };
 
-/** Gives pages of the mapping that is being filled their content. */
-export function placePages(rebuild: Rebuild, runs: readonly number[], content: Uint8Array): void {
+/** Gives pages of the mapping that is being filled their content, which lies in `file` too, if that is given. */
+export function placePages(rebuild: Rebuild, runs: readonly number[], content: Uint8Array, file?: FilePlace): void {
   const vma = rebuild.finals.vma;
   if (vma === undefined) throw new StasisError('IMAGE', 'pages outside of a mapping');
   const ranges = rangesOf(runs);
   assertWithin(ranges, vma.spans);
   const total = ranges.reduce((sum, { length }) => sum + length, 0);
   if (total !== content.length) throw new StasisError('IMAGE', `A record of ${total} bytes of pages holds ${content.length}`);
-  if (vma.store === undefined) rebuild.arrive(ranges, content);
+  if (vma.store === undefined) rebuild.arrive(ranges, content, file);
   else vma.store(ranges, content);
 }
 

@@ -16,6 +16,8 @@ export class Tracee implements Disposable {
   /** That of the kernel, until {@link architectureOfVdso} has told that of its program. */
   architecture: Architecture;
   #attached = true;
+  /** The next stop, if it has been noticed before anybody waited for it. */
+  #noticed: WaitStatus | undefined;
   /** It stands where the kernel looks for signals on its way back to user code. */
   #atSignalCheck = false;
   /** SIGSTOPs that arrived while we drove the task (nothing else gets through); sent again on release. */
@@ -189,7 +191,15 @@ export class Tracee implements Disposable {
 
   /** The next stop. A task that ended throws VANISHED. */
   wait(): WaitStatus {
-    return this.#check(waitFor(this.tid));
+    const status = this.#noticed ?? waitFor(this.tid);
+    this.#noticed = undefined;
+    return this.#check(status);
+  }
+
+  /** Whether a task that was set going has come to its next stop, without waiting for it. */
+  get hasStopped(): boolean {
+    this.#noticed ??= waitFor(this.tid, true);
+    return this.#noticed !== undefined;
   }
 
   #waitAtMost(milliseconds: number): WaitStatus {
