@@ -24,6 +24,8 @@ export interface Code {
   readonly batch: Uint8Array;
   /** spawn(table, stack, pid out) for this process. */
   readonly spawn: Uint8Array;
+  /** calls(table) for this process. */
+  readonly calls: Uint8Array;
   /** cpuid(leaf, subleaf, out) for this process. */
   readonly cpuid: Uint8Array;
 }

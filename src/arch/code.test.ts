@@ -23,7 +23,7 @@ const blobs: readonly Blob[] = [
   {
     name: 'x86_64',
     code: { ...x86_64Code, follow: x86_64Code.follow?.code ?? new Uint8Array() },
-    sections: ['heal', 'clone', 'follow', 'batch', 'spawn', 'cpuid'],
+    sections: ['heal', 'clone', 'follow', 'batch', 'spawn', 'calls', 'cpuid'],
   },
   { name: 'i386', code: { ...i386Pieces, call32: call32Code }, sections: ['heal', 'batch', 'call32'] },
 ];

@@ -3,6 +3,8 @@
  * (SO_ERROR, TCP_INFO…), and those that cannot be read, are not here. Source: man 7 socket, ip, ipv6, tcp, udp, unix,
  * netlink, packet; net/core/sock.c.
  */
+import { CallTable } from './call-table.ts';
+import { LocalMemory } from './ffi.ts';
 import { attachFilter, readFilter } from './socket-filter.ts';
 import { getInt, getOption, setOption } from './sockets.ts';
 
@@ -193,12 +195,45 @@ export interface OptionValue {
   readonly value: number | Uint8Array;
 }
 
-/** The values of all options that the socket has. */
-export function readOptions(fd: number, which: readonly OptionTable[]): OptionValue[] {
-  const filter = readFilter(fd);
-  const options = which.flatMap((name) => tables[name].flatMap((option) => readOption(fd, option) ?? []));
-  return filter === undefined || filter.length === 0 ? options : [...options, { name: filterName, value: filter }];
+/** Reads all options of tables at once. */
+export class OptionReader {
+  readonly #options: readonly SocketOption[];
+  readonly #calls: CallTable;
+  readonly #memory: LocalMemory;
+
+  /** `code`: the architecture's, for a CallTable. */
+  constructor(which: readonly OptionTable[], code: Uint8Array) {
+    this.#options = which.flatMap((name) => tables[name]);
+    this.#memory = LocalMemory.allocate(this.#options.length * slot);
+    this.#calls = new CallTable(code, this.#options.length);
+    for (const [index, { level, option }] of this.#options.entries()) {
+      const place = this.#memory.address + BigInt(index * slot);
+      this.#calls.add('getsockopt', [0, level, option, place + 8n, place]);
+    }
+  }
+
+  /** The values of all options that the socket has. */
+  read(fd: number): OptionValue[] {
+    const { view, bytes } = this.#memory;
+    bytes.fill(0);
+    for (const [index, { size }] of this.#options.entries()) view.setUint32(index * slot, size, true);
+    this.#calls.runWith(fd);
+    const found: OptionValue[] = [];
+    for (const [index, { name, size }] of this.#options.entries()) {
+      if (this.#calls.result(index) < 0) continue;
+      const at = index * slot;
+      const isInt = size === 4 && name !== 'IP_MULTICAST_IF';
+      const value = isInt ? view.getInt32(at + 8, true) : bytes.slice(at + 8, at + 8 + Math.min(size, view.getUint32(at, true)));
+      found.push({ name, value });
+    }
+    const filter = readFilter(fd);
+    if (filter !== undefined && filter.length > 0) found.push({ name: filterName, value: filter });
+    return found;
+  }
 }
+
+/** Bytes for the length and the value of an option. */
+const slot = 64;
 
 /** A filter that is a program of eBPF cannot be read back. */
 export function hasUnreadableFilter(fd: number): boolean {

@@ -2,20 +2,20 @@
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { readGroups, readMemberships, type Membership } from '../linux/multicast.ts';
-import { POLLERR, pollEvents } from '../linux/poll.ts';
+import { POLLERR, POLLIN, pollNow } from '../linux/poll-now.ts';
 import { IPPROTO } from '../linux/sock-diag.ts';
 import { AF } from '../linux/socket-address.ts';
 import { hasUnreadableFilter, type OptionTable } from '../linux/socket-options.ts';
 import { peekDatagrams } from '../linux/socket-queue.ts';
-import { getInt, getIoctl, SOCK } from '../linux/sockets.ts';
+import { getIoctl, SOCK } from '../linux/sockets.ts';
 import { inetAddressOf, inetAddressSchema, inetText, isUnbound, type InetAddress } from './inet-address.ts';
 import { makeInetDatagramSockets } from './inet-datagram-sockets.ts';
 import { node, type ObjectKind } from './object.ts';
-import { fdBlocker, fileType, type OpenFileKind } from './open-file.ts';
+import { fdBlocker, type OpenFileKind } from './open-file.ts';
 import { openStream } from './open-stream.ts';
 import { collectOptions, filterBlocker, optionsSchema, type StoredOption } from './socket-options.ts';
 import { collectQueue } from './socket-queue.ts';
-import { snapshotOf, withDuplicate } from './socket-snapshot.ts';
+import { snapshotOf, sortOf, withDuplicate, type Sort } from './socket-snapshot.ts';
 import { socketWorldOf } from './socket-world.ts';
 
 export interface InetDatagramValue {
@@ -57,22 +57,11 @@ const record: RecordKind<InetDatagramValue> = defineKind<InetDatagramValue>({
   }),
 });
 
-const SOL_SOCKET = 1;
-const [SO_TYPE, SO_PROTOCOL, SO_DOMAIN] = [3, 38, 39];
 const closeOnExec = 0o2000000;
 const SIOCOUTQ = 0x5411;
 
-interface Sort {
-  readonly family: number;
-  readonly type: number;
-  readonly protocol: number;
-}
-
-function look(fd: number): Sort | undefined {
-  const family = getInt(fd, SOL_SOCKET, SO_DOMAIN) ?? 0;
-  const type = getInt(fd, SOL_SOCKET, SO_TYPE) ?? 0;
-  const isOurs = (family === AF.INET || family === AF.INET6) && (type === SOCK.DGRAM || type === SOCK.RAW);
-  return isOurs ? { family, type, protocol: getInt(fd, SOL_SOCKET, SO_PROTOCOL) ?? 0 } : undefined;
+function isOurs({ family, type }: Sort): boolean {
+  return (family === AF.INET || family === AF.INET6) && (type === SOCK.DGRAM || type === SOCK.RAW);
 }
 
 function optionTables({ family, type, protocol }: Sort): OptionTable[] {
@@ -89,17 +78,18 @@ export const inetDatagramSocket: ObjectKind<InetDatagramValue> & OpenFileKind = 
     'IPv4 and IPv6: addresses, connected or not, datagrams that wait (as from their senders: from a socket of the tree, else with CAP_NET_RAW), multicast memberships with their sources, options.',
   refused: 'A datagram that is being put together (UDP_CORK, MSG_MORE). What waits in a raw or ping socket is lost, with a note.',
 
-  recognise: (file, table, collection) =>
-    fileType.isSocket(file.stat) &&
-    withDuplicate(collection.pid, file, (fd) => look(fd) !== undefined && !openStream.recognise(file, table, collection)),
+  recognise(file, table, collection) {
+    const sort = sortOf(collection, file);
+    return sort !== undefined && isOurs(sort) && !openStream.recognise(file, table, collection);
+  },
 
   collect: (file, objref, _table, collection) =>
-    withDuplicate(collection.pid, file, (fd) => {
-      const sort = look(fd);
+    withDuplicate(collection, file, (fd) => {
+      const sort = sortOf(collection, file);
       if (sort === undefined) throw new TypeError('not recognised');
       if (getIoctl(fd, SIOCOUTQ) > 0)
         return fdBlocker(file, 'a datagram is being put together or sent', 'Let the program finish it (UDP_CORK, MSG_MORE)');
-      if ((pollEvents(fd) & POLLERR) !== 0)
+      if ((pollNow(fd, POLLIN) & POLLERR) !== 0)
         // a look at the queue would take it away (net/core/datagram.c)
         return fdBlocker(file, 'an error waits to be told to the program', 'Let the program use the socket first');
       if (hasUnreadableFilter(fd)) return filterBlocker(file);

@@ -3,16 +3,16 @@ import { closeSync } from 'node:fs';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
 import { syscallError } from '../linux/ffi.ts';
-import { POLLIN, pollEvents } from '../linux/poll.ts';
+import { POLLIN, pollNow } from '../linux/poll-now.ts';
 import { readNetlinkSockets, type NetlinkSocket } from '../linux/sock-diag.ts';
 import { AF, encodeAddress } from '../linux/socket-address.ts';
 import { hasUnreadableFilter } from '../linux/socket-options.ts';
-import { getInt, openSocket, setOption, SOCK, withAddress } from '../linux/sockets.ts';
+import { openSocket, setOption, SOCK, withAddress } from '../linux/sockets.ts';
 import { localCall } from './local-descriptors.ts';
 import { node, type ObjectKind } from './object.ts';
-import { fdBlocker, fileType, type OpenFileKind } from './open-file.ts';
+import { fdBlocker, type OpenFileKind } from './open-file.ts';
 import { collectOptions, filterBlocker, optionsSchema, restoreOptions, type StoredOption } from './socket-options.ts';
-import { withDuplicate } from './socket-snapshot.ts';
+import { sortOf, withDuplicate } from './socket-snapshot.ts';
 
 export interface NetlinkValue {
   readonly type: 'raw' | 'dgram';
@@ -45,10 +45,8 @@ const record: RecordKind<NetlinkValue> = defineKind<NetlinkValue>({
   }),
 });
 
-const SOL_SOCKET = 1;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
-const [SO_TYPE, SO_PROTOCOL, SO_DOMAIN] = [3, 38, 39];
 const closeOnExec = 0o2000000;
 /** Protocols whose sockets hold nothing in the kernel but what can be seen (linux/netlink.h). */
 const carriedProtocols: Readonly<Record<number, string>> = {
@@ -66,20 +64,18 @@ export const netlinkSocket: ObjectKind<NetlinkValue> & OpenFileKind = {
   refused:
     'Other protocols (NETFILTER, AUDIT…), whose state in the kernel cannot be seen; answers of the kernel that wait to be received.',
 
-  recognise: (file, _table, { pid }) =>
-    fileType.isSocket(file.stat) && withDuplicate(pid, file, (fd) => getInt(fd, SOL_SOCKET, SO_DOMAIN) === AF.NETLINK),
+  recognise: (file, _table, collection) => sortOf(collection, file)?.family === AF.NETLINK,
 
-  collect: (file, objref, _table, { pid }) =>
-    withDuplicate(pid, file, (fd) => {
-      const type = getInt(fd, SOL_SOCKET, SO_TYPE) ?? SOCK.RAW;
-      const protocol = getInt(fd, SOL_SOCKET, SO_PROTOCOL) ?? 0;
+  collect: (file, objref, _table, collection) =>
+    withDuplicate(collection, file, (fd) => {
+      const { type, protocol } = sortOf(collection, file) ?? { type: SOCK.RAW, protocol: 0 };
       if (carriedProtocols[protocol] === undefined)
         return fdBlocker(
           file,
           `netlink protocol ${protocol} holds state in the kernel that cannot be seen`,
           'Let the program close it',
         );
-      if ((pollEvents(fd) & POLLIN) !== 0)
+      if ((pollNow(fd, POLLIN) & POLLIN) !== 0)
         return fdBlocker(file, 'messages of the kernel wait to be received', 'Try again, when the program has received them');
       if (hasUnreadableFilter(fd)) return filterBlocker(file);
       const ino = Number(file.stat.ino & 0xffff_ffffn);

@@ -1,9 +1,10 @@
 /** Options of a socket in an image: those that a fresh socket of its kind does not have. */
 import { closeSync } from 'node:fs';
+import { x86_64 } from '../arch/x86_64.ts';
 import type { Blocker } from '../errors.ts';
 import { s } from '../image/schema.ts';
 import type { Schema } from '../image/schema-types.ts';
-import { optionNames, readOptions, writeOptions, type OptionTable, type OptionValue } from '../linux/socket-options.ts';
+import { optionNames, OptionReader, writeOptions, type OptionTable, type OptionValue } from '../linux/socket-options.ts';
 import { openSocket } from '../linux/sockets.ts';
 import { fdBlocker, type OpenFile } from './open-file.ts';
 
@@ -31,13 +32,26 @@ export function filterBlocker(file: OpenFile): Blocker {
 
 const fresh = new Map<string, ReadonlyMap<string, number | string>>();
 
+const readers = new Map<string, OptionReader>();
+
+function readerOf(options: readonly OptionTable[]): OptionReader {
+  const key = options.join();
+  let reader = readers.get(key);
+  if (reader === undefined) readers.set(key, (reader = new OptionReader(options, x86_64.code.calls)));
+  return reader;
+}
+
 /** What all sockets of the type begin with, on this machine now. */
 function beginning({ family, type, protocol, options }: SocketType): ReadonlyMap<string, number | string> {
   const key = `${family} ${type} ${protocol}`;
   let known = fresh.get(key);
   if (known === undefined) {
     const fd = openSocket(family, type, protocol);
-    known = new Map(readOptions(fd, options).map(({ name, value }) => [name, comparable(value)]));
+    known = new Map(
+      readerOf(options)
+        .read(fd)
+        .map(({ name, value }) => [name, comparable(value)]),
+    );
     closeSync(fd);
     fresh.set(key, known);
   }
@@ -51,7 +65,8 @@ function comparable(value: number | Uint8Array): number | string {
 /** `except`: options whose value the kernel changes by itself in the state that the socket is in. */
 export function collectOptions(fd: number, type: SocketType, except: readonly string[] = []): StoredOption[] {
   const usual = beginning(type);
-  return readOptions(fd, type.options)
+  return readerOf(type.options)
+    .read(fd)
     .filter(({ name, value }) => usual.get(name) !== comparable(value) && !except.includes(name))
     .map(({ name, value }) => (typeof value === 'number' ? { name, number: value } : { name, bytes: value }));
 }

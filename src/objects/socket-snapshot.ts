@@ -7,9 +7,10 @@ import { Guard } from '../linux/guard.ts';
 import type { FdLink } from '../linux/proc/fds.ts';
 import { IPPROTO, readInetSockets, readUnixSockets, type InetEnd, type InetSocket, type UnixSocket } from '../linux/sock-diag.ts';
 import { AF } from '../linux/socket-address.ts';
-import { setOption } from '../linux/sockets.ts';
+import { getInt, setOption } from '../linux/sockets.ts';
 import { placeOf } from './inet-address.ts';
-import type { OpenFile } from './open-file.ts';
+import type { Collection } from './object.ts';
+import { fileType, type OpenFile } from './open-file.ts';
 import type { ObjectTable } from './object-table.ts';
 
 export class SocketSnapshot {
@@ -20,11 +21,20 @@ export class SocketSnapshot {
   #tcp: readonly InetSocket[] | undefined;
   readonly #ending: Place[] = [];
   #tcpByEnds: ReadonlyMap<string, InetSocket> | undefined;
+  readonly #processes = new Map<number, PidFd>();
+  /** By inode. */
+  readonly sorts: Map<bigint, Sort> = new Map();
   /** Inodes of the sockets that are in the image. */
   readonly carried: Set<number> = new Set();
 
   constructor(objects: ObjectTable) {
     this.#objects = objects;
+  }
+
+  process(pid: number): PidFd {
+    let process = this.#processes.get(pid);
+    if (process === undefined) this.#processes.set(pid, (process = this.#objects.keep(new PidFd(pid))));
+    return process;
   }
 
   get unix(): ReadonlyMap<number, UnixSocket> {
@@ -100,14 +110,38 @@ export function snapshotOf(objects: ObjectTable): SocketSnapshot {
   return snapshot;
 }
 
+type Looked = Pick<Collection, 'pid' | 'objects'>;
+
 /** Works on our duplicate of a target's socket: on the very socket that the target has. */
-export function withDuplicate<T>(pid: number, file: OpenFile, work: (fd: number) => T): T {
-  using process = new PidFd(pid);
-  const fd = process.duplicate(file.fd);
+export function withDuplicate<T>({ pid, objects }: Looked, file: OpenFile, work: (fd: number) => T): T {
+  const fd = snapshotOf(objects).process(pid).duplicate(file.fd);
   if (fd < 0) throw syscallError('pidfd_getfd', fd, `Cannot look at descriptor ${file.fd} of ${pid}`);
   try {
     return work(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** Numbers as socket takes them. */
+export interface Sort {
+  readonly family: number;
+  readonly type: number;
+  readonly protocol: number;
+}
+
+/** What sort of socket a descriptor leads to; undefined when it is none. */
+export function sortOf(collection: Looked, file: OpenFile): Sort | undefined {
+  if (!fileType.isSocket(file.stat)) return undefined;
+  const { sorts } = snapshotOf(collection.objects);
+  let sort = sorts.get(file.stat.ino);
+  if (sort === undefined) {
+    sort = withDuplicate(collection, file, (fd) => {
+      const value = (option: number): number => getInt(fd, SOL_SOCKET, option) ?? 0;
+      const [SO_TYPE, SO_PROTOCOL, SO_DOMAIN] = [3, 38, 39];
+      return { family: value(SO_DOMAIN), type: value(SO_TYPE), protocol: value(SO_PROTOCOL) };
+    });
+    sorts.set(file.stat.ino, sort);
+  }
+  return sort;
 }

@@ -1,7 +1,7 @@
 /** TCP sockets. Source: man 7 tcp, man 7 sock_diag (inet), net/ipv4/tcp.c. */
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { POLLERR, POLLIN, pollEvents } from '../linux/poll.ts';
+import { POLLERR, POLLIN, pollNow } from '../linux/poll-now.ts';
 import { IPPROTO, state, type InetSocket } from '../linux/sock-diag.ts';
 import { AF } from '../linux/socket-address.ts';
 import { hasUnreadableFilter } from '../linux/socket-options.ts';
@@ -18,11 +18,11 @@ import {
   type InetAddress,
 } from './inet-address.ts';
 import { node, type Collection, type ImageNode, type ObjectKind } from './object.ts';
-import { fdBlocker, fileType, type OpenFile, type OpenFileKind } from './open-file.ts';
+import { fdBlocker, type OpenFile, type OpenFileKind } from './open-file.ts';
 import { openStream } from './open-stream.ts';
 import { collectOptions, filterBlocker, optionsSchema, type StoredOption } from './socket-options.ts';
 import { collectQueue } from './socket-queue.ts';
-import { snapshotOf, withDuplicate, type SocketSnapshot } from './socket-snapshot.ts';
+import { snapshotOf, sortOf, withDuplicate, type SocketSnapshot, type Sort } from './socket-snapshot.ts';
 import { socketWorldOf } from './socket-world.ts';
 import { outsideSchema, takeOutside, type OutsideState } from './tcp-outside.ts';
 import { plain, undeliveredTo } from './tcp-undelivered.ts';
@@ -76,7 +76,7 @@ const record: RecordKind<TcpSocketValue> = defineKind<TcpSocketValue>({
 });
 
 const SOL_SOCKET = 1;
-const [SO_PROTOCOL, SO_DOMAIN, SO_BUF_LOCK] = [38, 39, 72];
+const SO_BUF_LOCK = 72;
 const closeOnExec = 0o2000000;
 
 interface Sight {
@@ -86,9 +86,11 @@ interface Sight {
   readonly remote: InetAddress | undefined;
 }
 
-function look(fd: number): Sight | undefined {
-  const family = getInt(fd, SOL_SOCKET, SO_DOMAIN) ?? 0;
-  if (getInt(fd, SOL_SOCKET, SO_PROTOCOL) !== IPPROTO.TCP || (family !== AF.INET && family !== AF.INET6)) return undefined;
+function isTcp(sort: Sort | undefined): sort is Sort {
+  return sort?.protocol === IPPROTO.TCP && sort.type === SOCK.STREAM && (sort.family === AF.INET || sort.family === AF.INET6);
+}
+
+function look(fd: number, { family }: Sort): Sight {
   return { family, state: tcpState(fd), local: inetAddressOf('getsockname', fd), remote: inetAddressOf('getpeername', fd) };
 }
 
@@ -126,21 +128,22 @@ export const tcpSocket: ObjectKind<TcpSocketValue> & OpenFileKind = {
     'Connections to outside the tree, except on 0, 1, 2; data in a connection that waits to be accepted; MPTCP, TLS in the kernel.',
 
   recognise(file, table, collection) {
-    if (!fileType.isSocket(file.stat)) return false;
+    const sort = sortOf(collection, file);
+    if (!isTcp(sort)) return false;
+    if (!openStream.recognise(file, table, collection)) return true;
     const snapshot = snapshotOf(collection.objects);
-    return withDuplicate(collection.pid, file, (fd) => {
-      const sight = look(fd);
-      if (sight === undefined) return false;
+    return withDuplicate(collection, file, (fd) => {
+      const sight = look(fd, sort);
       const isOutside = !unsynchronised.includes(sight.state) && otherEnd(sight, snapshot).where === 'outside';
-      return !(isOutside && openStream.recognise(file, table, collection));
+      return !isOutside;
     });
   },
 
   collect: (file, objref, _table, collection) =>
-    withDuplicate(collection.pid, file, (fd) => {
-      const sight = look(fd);
-      if (sight === undefined) throw new TypeError('not recognised');
-      return collectSocket(fd, sight, file, objref, collection);
+    withDuplicate(collection, file, (fd) => {
+      const sort = sortOf(collection, file);
+      if (!isTcp(sort)) throw new TypeError('not recognised');
+      return collectSocket(fd, look(fd, sort), file, objref, collection);
     }),
 
   restart(value, rebuild, { objref }) {
@@ -169,7 +172,7 @@ function collectSocket(fd: number, sight: Sight, file: OpenFile, objref: number,
     ...queue,
   ];
   const queued = (): ImageNode[] => collectQueue(peekStream(fd, snapshot.guard), objref, collection);
-  const events = pollEvents(fd);
+  const events = pollNow(fd, POLLIN);
   switch (sight.state) {
     case state.CLOSE: {
       const isFresh = (events & POLLIN) === 0;

@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs';
 import { StasisError } from '../errors.ts';
 import { errno } from '../linux/errno.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
-import { waitReadable } from '../linux/poll.ts';
+import { waitReadable } from '../linux/poll-now.ts';
 import { endTimeWaits } from '../linux/sock-diag.ts';
 import { AF } from '../linux/socket-address.ts';
 import { getInt, openSocket, setOption, SOCK, withAddress } from '../linux/sockets.ts';

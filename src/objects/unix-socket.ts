@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { defineKind, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
-import { POLLERR, pollEvents } from '../linux/poll.ts';
+import { POLLERR, POLLIN, pollNow } from '../linux/poll-now.ts';
 import { readCwd } from '../linux/proc/links.ts';
 import { isSocketFile } from '../linux/socket-file.ts';
 import { AF, addressText, decodeAddress } from '../linux/socket-address.ts';
@@ -135,7 +135,7 @@ export const unixSocket: ObjectKind<UnixSocketValue> & OpenFileKind = {
             ],
       );
     }
-    return withDuplicate(collection.pid, file, (fd) => collectSocket(fd, found, file, objref, collection));
+    return withDuplicate(collection, file, (fd) => collectSocket(fd, found, file, objref, collection));
   },
 
   restart(value, rebuild, { objref }) {
@@ -148,7 +148,7 @@ function collectSocket(fd: number, found: UnixSocket, file: OpenFile, objref: nu
   const snapshot = snapshotOf(objects);
   const problem = unaccepted(fd, found, snapshot.unix, snapshot.inside);
   if (problem !== undefined) return fdBlocker(file, problem, 'Let the program accept it, or the other side close it, first');
-  const hasError = (pollEvents(fd) & POLLERR) !== 0;
+  const hasError = (pollNow(fd, POLLIN) & POLLERR) !== 0;
   if (hasError && found.type !== SOCK.STREAM)
     // a look at the queue would take the error away (net/core/datagram.c)
     return fdBlocker(file, 'an error waits to be told to the program', 'Let the program use the socket first');
