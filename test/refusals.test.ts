@@ -20,6 +20,7 @@ const refusals: Record<string, RegExp> = {
   pidfd: /pidfd.*process 1/,
   seccomp: /seccomp/,
   breakpoint: /hardware breakpoint/,
+  'other-mode': /code segment 0x23/,
   namespace: /namespace|uts/,
   aio: /aio/,
   sealed: /sealed/,

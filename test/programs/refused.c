@@ -4,6 +4,7 @@
  */
 #include "program.h"
 #include <sched.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/inotify.h>
@@ -83,11 +84,24 @@ static int breakpoint(void) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   return status == 0;
 }
+/* A thread that leaves for 32-bit code, as emulators do, and stays there. */
+static void *in_32_bits(void *code) {
+  const struct { uint32_t address; uint16_t segment; } place = {(uint32_t)(uintptr_t)code, 0x23};
+  __asm__ volatile("ljmp *%0" ::"m"(place));
+  return code;
+}
+static int other_mode(void) {
+  pthread_t id;
+  unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  if (code == MAP_FAILED) return 0;
+  memcpy(code, "\xf3\x90\xeb\xfc", 4); /* pause; jump back */
+  return pthread_create(&id, NULL, in_32_bits, code) == 0 && usleep(50000) == 0;
+}
 static int async_io(void) { unsigned long context = 0; return syscall(SYS_io_setup, 8, &context) == 0; }
 
 static const struct { const char *name; int (*make)(void); } kinds[] = {
   {"inotify", notify}, {"pipe", pipe_ends}, {"shared-pipe", shared_pipe}, {"socket", socket_vsock}, {"pidfd", pid_fd}, {"io_uring", uring}, {"userfaultfd", user_faults}, {"landlock", landlock}, {"seccomp", filter},
-  {"breakpoint", breakpoint}, {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
+  {"breakpoint", breakpoint}, {"other-mode", other_mode}, {"namespace", uts_namespace}, {"aio", async_io}, {"sealed", sealed},
   {"secret", secret}, {"watched", watched},
 };
 
