@@ -140,10 +140,8 @@ class Stopping {
       if (news.length === 0) return;
       const seized: Stopped[] = [];
       for (const tid of news) {
-        const asleepSince = sleepStart(tid);
-        const tracee = seizeIfAlive(tid, tid === pid);
-        if (tracee === undefined) continue;
-        const stopped: Stopped = { tracee, asleepSince, groupStop: false, at: 0n };
+        const stopped = seizeIfAlive(tid, tid === pid);
+        if (stopped === undefined) continue;
         threads.set(tid, stopped);
         seized.push(stopped);
       }
@@ -182,9 +180,10 @@ function isZombie(pid: number): boolean {
   }
 }
 
-function seizeIfAlive(tid: number, leader: boolean): Tracee | undefined {
+function seizeIfAlive(tid: number, leader: boolean): Stopped | undefined {
   try {
-    return Tracee.seize(tid, { killOnOurDeath: false });
+    const asleepSince = sleepStart(tid);
+    return { tracee: Tracee.seize(tid, { killOnOurDeath: false }), asleepSince, groupStop: false, at: 0n };
   } catch (error) {
     if (leader || !saysVanished(error)) throw error;
     return undefined;

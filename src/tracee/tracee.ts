@@ -4,6 +4,7 @@ import type { Architecture, Registers } from '../arch/architecture.ts';
 import { x86_64 } from '../arch/x86_64.ts';
 import { mustPtrace, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
 import { getEventMessage, getRegisters, setRegisters, setSignalMask } from '../linux/ptrace.ts';
+import { readStat } from '../linux/proc/stat.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
 
 const ESRCH = -3;
@@ -38,7 +39,8 @@ export class Tracee implements Disposable {
   static seize(tid: number, purpose: { killOnOurDeath: boolean }): Tracee {
     const options = PTRACE_O.TRACESYSGOOD | PTRACE_O.TRACEEXEC | (purpose.killOnOurDeath ? PTRACE_O.EXITKILL : 0);
     const result = ptrace(PTRACE.SEIZE, tid, 0, options);
-    if (result === ESRCH) throw vanished(tid);
+    // One that is about to end answers EPERM (kernel/ptrace.c: exit_state).
+    if (result === ESRCH || (result < 0 && hasEnded(tid))) throw vanished(tid);
     if (result < 0) {
       throw syscallError('ptrace', result, `Cannot attach to ${tid}`, {
         code: 'PRIVILEGE',
@@ -298,6 +300,15 @@ export class Tracee implements Disposable {
 
   [Symbol.dispose](): void {
     this.detach();
+  }
+}
+
+function hasEnded(tid: number): boolean {
+  try {
+    return /[ZX]/.test(readStat(tid).state);
+  } catch (error) {
+    if (saysVanished(error)) return true;
+    throw error;
   }
 }
 
