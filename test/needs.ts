@@ -19,6 +19,8 @@ export const needs = {
   less: '/usr/bin/less',
   vim: '/usr/bin/vim.basic',
   python3: '/usr/bin/python3',
+  'redis-server': '/usr/bin/redis-server',
+  memcached: '/usr/bin/memcached',
   tmux: '/usr/bin/tmux',
   'util-linux': '/usr/bin/setpriv',
   bsdutils: '/usr/bin/script',
