@@ -82,7 +82,11 @@ export function collectProcesses(frozen: Frozen, options: CollectOptions): TaskN
   const { processes, zombies, root } = frozen;
   blockers.push(...sharedThings(processes));
   const related = collectTree(
-    processes.map(({ leader, followers }) => ({ stat: leader.stat, tids: followers.map(({ tracee }) => tracee.tid) })),
+    processes.map(({ leader, followers }) => ({
+      stat: leader.stat,
+      status: leader.status,
+      tids: followers.map(({ tracee }) => tracee.tid),
+    })),
     zombies,
   );
   const addressLimits = processes.map(({ leader }) => leader.tracee.architecture.addressLimit);

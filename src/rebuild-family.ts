@@ -95,6 +95,7 @@ export class Family {
   /** All have been made: groups, and those that have ended. */
   finish(notes: string[]): void {
     for (const member of this.#members.values()) if (member.exitStatus !== undefined) this.#makeZombie(member);
+    this.#keepGroup(notes);
     for (const member of this.#members.values()) this.#joinGroup(member, notes);
     for (const { area, member } of this.#zombies) endAs(area, member.exitStatus ?? 0);
     for (const { area, parent } of this.#standIns.values()) endStandIn(area, parent);
@@ -159,6 +160,24 @@ export class Family {
       const PR_SET_NAME = 15;
       batch.add('set the name', 'prctl', [PR_SET_NAME, batch.text(member.comm ?? ''), 0, 0, 0]);
     });
+  }
+
+  /**
+   * A shell that comes back as another process (in the foreground, that of the restart) gives the terminal to the group that it
+   * remembers after each job. So a group of that number is made, by a stand-in that has it as its pid, and the shell joins it.
+   */
+  #keepGroup(notes: string[]): void {
+    const { pid, group, jobControl } = this.#root;
+    const task = this.#tasks.get(pid);
+    if (jobControl !== true || task === undefined || group !== pid) return;
+    const { tid } = task.leader;
+    if (tid === pid || syscall('getsid', tid) === tid) return;
+    const isKept = this.#standIn(group, task, false).tracee.tid === group;
+    const result = isKept ? run(task.area, (batch) => batch.add('keep a group', 'setpgid', [0, group], { mayFail: true })) : -1n;
+    if (result < 0n)
+      notes.push(
+        `The shell cannot have its former process group ${group}: its job control will not work. It takes CAP_CHECKPOINT_RESTORE.`,
+      );
   }
 
   #joinGroup(member: Member, notes: string[]): void {

@@ -47,6 +47,29 @@ suite('programs in a terminal go on in another one', { skip: lacks('gcc', 'libc6
     await second.enter('exit()\n', /ended with 0/);
   });
 
+  const skip = lacks('python3') || (process.getuid?.() !== 0 && 'needs root, to choose the number of a process group');
+  test('bash, with its job control', { skip }, async () => {
+    using room = new Room();
+    const image = room.path('image');
+    using first = await Terminal.bash(room.directory, xterm);
+    await first.enter('bash --rcfile bashrc --noediting -i\n', /> $/);
+    await first.enter('known=41; sleep 1000\n', /sleep 1000\n$/);
+    const sleeper = await below(room, first, 'sleep');
+    await first.enter('\u001a', /Stopped[^]*> $/);
+    const parent = Number(fs.readFileSync(`/proc/${sleeper.pid}/stat`, 'utf8').split(' ')[3]);
+    await room.checkpoint(new Program(room.own(parent), '/dev/null', '/dev/null'), image, '--kill');
+    await sleeper.gone();
+    using second = await Terminal.bash(room.directory, xterm);
+    second.type(restart(image));
+    await below(room, second, 'sleep');
+    await second.enter('echo $((known + 1))\n', /42\n> $/);
+    await second.enter('jobs\n', /Stopped/);
+    await second.enter('fg\n', /sleep 1000\n/);
+    await second.enter('\u0003', /> $/);
+    await second.enter('/usr/bin/python3 -c "print(6 * 7)"\n', /42\n> $/);
+    await second.enter('exit\n', /ended with/);
+  });
+
   test('vim below a shell, in a terminal of another size; it draws itself anew', { skip: lacks('vim') }, async () => {
     using room = new Room();
     const [text, image] = [room.path('text'), room.path('image')];

@@ -55,11 +55,12 @@ export const controllingTerminal: ObjectKind<ControllingTerminal> = {
       rebuild.batch.add('make a terminal the controlling one', 'ioctl', [fd, TTY.TIOCSCTTY, 0]);
       rebuild.batch.add('close a temporary descriptor', 'close', [fd]);
     }
+    const isOurs = value.pty !== undefined || hasForeground(rebuild);
     rebuild.finals.calls.push(() => {
       const path = value.pty === undefined ? '/dev/tty' : `/dev/pts/${indexOf(rebuild, value.pty)}`;
       const fd = openInTask(path, rebuild);
       if (fd === undefined) return; // the restart has no terminal
-      const group = value.pty === undefined && !hasForeground(rebuild) ? undefined : groupOf(value.foreground, rebuild);
+      const group = isOurs ? groupOf(value.foreground, rebuild) : undefined;
       const { batch } = rebuild;
       if (group !== undefined) {
         const place = batch.data(new Uint8Array(Int32Array.of(group).buffer));

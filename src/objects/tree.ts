@@ -5,6 +5,8 @@
  */
 import { defineKind, topLevel, type RecordKind } from '../image/kind.ts';
 import { s } from '../image/schema.ts';
+import { signalMask } from '../linux/signals.ts';
+import type { Status } from '../linux/proc/status.ts';
 import type { Stat } from '../linux/proc/stat.ts';
 import type { ObjectKind } from './object.ts';
 
@@ -19,6 +21,8 @@ export interface Member {
   readonly exitSignal: number;
   /** Ids of its other threads: a restart that is to give all ids back must know them before it makes anything. */
   readonly tids?: readonly number[] | undefined;
+  /** A shell with job control: it remembers the number of its group, to give it the terminal. */
+  readonly jobControl?: boolean | undefined;
   /** Of one that has ended: as wait tells it. It has no task record. */
   readonly exitStatus?: number | undefined;
   /** The name of one that has ended. */
@@ -45,6 +49,7 @@ const record: RecordKind<Tree> = defineKind<Tree>({
         session: id,
         exitSignal: s.uint(64),
         tids: s.optional(s.array(id, 1 << 22)),
+        jobControl: s.optional(s.bool()),
         exitStatus: s.optional(s.uint(0xffff)),
         comm: s.optional(s.text(64)),
       }),
@@ -53,7 +58,22 @@ const record: RecordKind<Tree> = defineKind<Tree>({
   }),
 });
 
-export function collectTree(processes: readonly { stat: Stat; tids: readonly number[] }[], zombies: readonly Stat[]): Tree {
+interface Found {
+  readonly stat: Stat;
+  readonly status: Status;
+  readonly tids: readonly number[];
+}
+
+/** Shells with job control are not to be stopped by their own terminal. */
+const SIGTSTP = 20;
+const SIGTTOU = 22;
+const ignoredByShells = signalMask(SIGTSTP, SIGTTOU);
+
+function hasJobControl({ stat, status }: Found): boolean {
+  return stat.tty_nr !== 0 && stat.pid === stat.pgrp && (status.sigIgn & ignoredByShells) === ignoredByShells;
+}
+
+export function collectTree(processes: readonly Found[], zombies: readonly Stat[]): Tree {
   const member = ({ pid, ppid, pgrp, sid, exit_signal }: Stat): Member => ({
     pid,
     parent: ppid,
@@ -63,7 +83,11 @@ export function collectTree(processes: readonly { stat: Stat; tids: readonly num
   });
   return {
     members: [
-      ...processes.map(({ stat, tids }) => ({ ...member(stat), ...(tids.length > 0 && { tids }) })),
+      ...processes.map((found) => ({
+        ...member(found.stat),
+        ...(found.tids.length > 0 && { tids: found.tids }),
+        ...(hasJobControl(found) && { jobControl: true }),
+      })),
       ...zombies.map((stat) => ({ ...member(stat), exitStatus: stat.exit_code, comm: stat.comm })),
     ],
   };
