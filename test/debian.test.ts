@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { vectorFlags } from './build.ts';
 import { Room } from './harness.ts';
 import { until } from './program.ts';
@@ -85,6 +86,31 @@ const reals: Real[] = [
     ],
   },
   {
+    name: 'php',
+    needs: ['php-cli'],
+    command: (_, script) => [
+      '/usr/bin/php',
+      script(
+        '<?php $seen = []; $x = 1;\nfor ($n = 1; ; $n++) {\n  for ($i = 0; $i < 20000; $i++) { $x = ($x * 1103515245 + 12345) % 2147483648; $seen[$x % 5000] = ($seen[$x % 5000] ?? 0) + $i; }\n' +
+          '  ksort($seen); echo $n, " ", $x, " ", md5(json_encode($seen)), "\\n";\n}\n',
+      ),
+    ],
+  },
+  {
+    name: 'guile',
+    needs: ['guile-3.0'],
+    command: (_, script) => [
+      '/usr/bin/guile-3.0',
+      '--no-auto-compile',
+      '-s',
+      script(
+        '(define (step x k) (if (= k 0) x (step (modulo (+ (* x 1103515245) 12345) 2147483648) (- k 1))))\n' +
+          '(let loop ((n 1) (x 1) (big 1))\n  (let ((y (step x 20000)) (z (if (> (string-length (number->string big)) 400) 1 (* big (+ x n)))))\n' +
+          '    (display n) (display " ") (display y) (display " ") (display z) (newline) (force-output)\n    (loop (+ n 1) y z)))\n',
+      ),
+    ],
+  },
+  {
     name: 'a C program that computes in vector registers',
     needs: ['gcc', 'libc6-dev'],
     command: (room) => [room.program('vector', vectorFlags())],
@@ -92,6 +118,40 @@ const reals: Real[] = [
 ];
 
 const generations = 10;
+
+/** Some seconds of work for a compiler. */
+function largeSource(): string {
+  const one = (n: number): string =>
+    `int f${n}(int a, int b) { int s = ${n}; for (int k = 0; k < a; k++) { s += (k * ${(n * 37) % 997}) ^ b; if (s & ${1 << (n % 13)}) s -= k / (b | 1); else s += ${n % 89} * k; } return s; }\n`;
+  return Array.from({ length: 400 }, (_, n) => one(n)).join('');
+}
+
+suite('gcc', { skip: lacks('gcc') }, () => {
+  test('cc1 compiles a large file, through three generations', async () => {
+    using room = new Room();
+    fs.writeFileSync(room.path('large.c'), largeSource());
+    const cc1 = spawnSync('/usr/bin/gcc', ['-print-prog-name=cc1'], { encoding: 'utf8' }).stdout.trim();
+    const command = (into: string): string[] => [cc1, '-quiet', '-O2', room.path('large.c'), '-o', room.path(into)];
+    const size = (): number => fs.statSync(room.path('once.s'), { throwIfNoEntry: false })?.size ?? 0;
+    const started = performance.now();
+    const [file = '', ...args] = command('reference.s');
+    assert.equal(spawnSync(file, args).status, 0);
+    const took = performance.now() - started;
+    let program = await room.start(command('once.s'));
+    for (let generation = 1; generation <= 3; generation++) {
+      await sleep((took / 10) * (generation === 1 ? 3 : 1));
+      assert.ok(program.alive, 'it has ended before it was checkpointed');
+      await room.checkpoint(program, room.path('image'), '--kill');
+      await program.gone();
+      program = await room.restart(room.path('image'), program);
+    }
+    await program.gone(120_000);
+    assert.ok(
+      size() > 0 && fs.readFileSync(room.path('once.s')).equals(fs.readFileSync(room.path('reference.s'))),
+      program.describe(),
+    );
+  });
+});
 
 suite('real programs, ten generations', () => {
   for (const real of reals) {
