@@ -23,6 +23,7 @@ export const needs = {
   python3: '/usr/bin/python3',
   'redis-server': '/usr/bin/redis-server',
   memcached: '/usr/bin/memcached',
+  'nginx-light': '/usr/sbin/nginx',
   tmux: '/usr/bin/tmux',
   'util-linux': '/usr/bin/setpriv',
   bsdutils: '/usr/bin/script',

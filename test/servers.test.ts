@@ -1,5 +1,6 @@
 /** Servers from Debian, as a new user would: load before, during and after the checkpoint, and what the client saw is compared. */
 import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
@@ -117,6 +118,66 @@ class Writer {
     }
   }
 }
+
+test('nginx goes on with its workers', { skip: lacks('nginx-light') }, async () => {
+  using room = new Room();
+  const port = await freePort();
+  const logs = `error_log ${room.path('error.log')}; pid ${room.path('nginx.pid')};`;
+  const http = `http { access_log off; server { listen 127.0.0.1:${port}; location / { return 200 here; } } }`;
+  fs.writeFileSync(room.path('nginx.conf'), `daemon off; worker_processes 2; ${logs} events {} ${http}\n`);
+  const [request, answer] = ['GET / HTTP/1.0\r\n\r\n', /here$/];
+  let program = await room.start(['/usr/sbin/nginx', '-c', room.path('nginx.conf'), '-p', room.directory]);
+  try {
+    await answers(port, request, answer);
+    await room.checkpoint(program, room.path('image'), '--kill', '--tcp-close');
+    await program.gone();
+    program = await room.restart(room.path('image'), program);
+    await answers(port, request, answer);
+  } finally {
+    program.signal('SIGTERM'); // the workers end with their master
+    await program.gone();
+  }
+});
+
+/** Two processes with a pair of sockets, a pair for datagrams and a TCP connection between them, all with something under way. */
+const family = `
+import os, socket, sys, time
+a, b = socket.socketpair()
+first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+listening = socket.create_server(('127.0.0.1', 0))
+if os.fork() == 0:
+    a.close()
+    connection = socket.create_connection(listening.getsockname())
+    while data := b.recv(100):
+        connection.sendall(data + b' by tcp')
+        second.send(data + b' as datagram')
+    os._exit(0)
+b.close(); second.close()
+connection = listening.accept()[0]
+a.send(b'early')
+connection.recv(1, socket.MSG_PEEK)
+print('ready', flush=True)
+while not os.path.exists(sys.argv[1]): time.sleep(0.01)
+found = [connection.recv(100), first.recv(100)]
+a.send(b'late')
+found += [connection.recv(100), first.recv(100)]
+a.close()
+os.wait()
+wanted = [b'early by tcp', b'early as datagram', b'late by tcp', b'late as datagram']
+print('PASS' if found == wanted else 'FAIL %r' % found, flush=True)
+`;
+
+test('parent and child keep the sockets between them', { skip: lacks('python3') }, async () => {
+  using room = new Room();
+  fs.writeFileSync(room.path('family.py'), family);
+  const program = await room.start(['/usr/bin/python3', room.path('family.py'), room.path('go')]);
+  await program.line(/^ready\n/);
+  await room.checkpoint(program, room.path('image'), '--kill');
+  await program.gone();
+  const again = await room.restart(room.path('image'), program);
+  room.go();
+  await again.passes();
+});
 
 const isRoot = process.getuid?.() === 0;
 
