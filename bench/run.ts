@@ -8,6 +8,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkout } from '../test/harness.ts';
+import { engine } from './engine.ts';
 import { met, table, type Figure } from './figures.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
@@ -15,7 +16,7 @@ import { small } from './small.ts';
 import { warm } from './warm.ts';
 import { Workshop } from './workshop.ts';
 
-const benchmarks = { small, warm, growth, memory };
+const benchmarks = { small, warm, growth, memory, engine };
 
 const { values: options } = parseArgs({
   options: {

@@ -49,8 +49,8 @@ export class Workshop implements Disposable {
   }
 
   /** `stasis restart -d`, whose program is ended again. */
-  async restart(image: string): Promise<Timed> {
-    const timed = this.stasis('restart', '-d', image);
+  async restart(image: string, ...flags: readonly string[]): Promise<Timed> {
+    const timed = this.stasis('restart', '-d', ...flags, image);
     await this.end(Number(timed.stdout));
     return timed;
   }
