@@ -232,15 +232,24 @@ function describeThread({ tracee, asleepSince, at }: Stopped, vdso: Vdso): Froze
 }
 
 function release(processes: readonly FrozenProcess[], since: number): void {
-  for (const { leader, followers } of processes) for (const thread of [leader, ...followers]) releaseThread(thread, since);
+  const threads = processes.flatMap(({ leader, followers }) => [leader, ...followers]);
+  // All of them before any runs on: each needs a processor for this, which those that compute already would not leave it.
+  for (const { tracee } of threads) unlessEnded(() => tracee.prepareToLeave());
+  for (const thread of threads) releaseThread(thread, since);
+}
+
+function unlessEnded(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof StasisError)) throw error;
+  }
 }
 
 function releaseThread({ tracee, settled }: FrozenThread, since: number): void {
   if (!tracee.attached) return;
   try {
-    tracee.leaveWith(compensate(tracee.tid, settled, BigInt(Math.round((performance.now() - since) * 1e6))));
-  } catch (error) {
-    if (!(error instanceof StasisError)) throw error; // else it has ended
+    unlessEnded(() => tracee.leaveWith(compensate(tracee.tid, settled, BigInt(Math.round((performance.now() - since) * 1e6)))));
   } finally {
     tracee.detach();
   }

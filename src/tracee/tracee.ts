@@ -235,8 +235,13 @@ export class Tracee implements Disposable {
    * them (makes it again, or answers EINTR when a handler runs), which it does at no other stop.
    */
   leaveWith(registers: Registers): void {
-    if (!this.#atSignalCheck) this.interruptCall();
+    this.prepareToLeave();
     this.setRegisters(registers);
+  }
+
+  /** Brings the task to that stop, which the task must reach by itself. */
+  prepareToLeave(): void {
+    if (this.#attached && !this.#atSignalCheck) this.interruptCall();
   }
 
   getRegisters(): Registers {
