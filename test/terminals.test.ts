@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import { suite, test } from 'node:test';
 import { commandPath, Room } from './harness.ts';
 import { lacks } from './needs.ts';
-import { comm, descendants } from './processes.ts';
+import { comm, descendants, isForeground } from './processes.ts';
 import { until, Program } from './program.ts';
 import { Terminal } from './terminal.ts';
 
@@ -61,10 +61,12 @@ suite('programs in a terminal go on in another one', { skip: lacks('gcc', 'libc6
     await sleeper.gone();
     using second = await Terminal.bash(room.directory, xterm);
     second.type(restart(image));
-    await below(room, second, 'sleep');
+    const again = await below(room, second, 'sleep');
     await second.enter('echo $((known + 1))\n', /42\n> $/);
     await second.enter('jobs\n', /Stopped/);
     await second.enter('fg\n', /sleep 1000\n/);
+    // bash says what it goes on with before it gives it the terminal
+    await until('the job in the foreground', () => isForeground(again.pid) && again.state !== 'T');
     await second.enter('\u0003', /> $/);
     await second.enter('/usr/bin/python3 -c "print(6 * 7)"\n', /42\n> $/);
     await second.enter('exit\n', /ended with/);
