@@ -12,7 +12,7 @@ import { cpuFacts } from './cpu-facts.ts';
 import { EarlierImage } from './earlier-image.ts';
 import { CannotCarryError, isNodeError, StasisError, SyscallError, type Phase } from './errors.ts';
 import { planFreeze, type FreezeMode } from './freeze-plan.ts';
-import type { Frozen } from './freeze.ts';
+import { leaderEnded, type Frozen } from './freeze.ts';
 import { HeldImage, holdLimit } from './held-image.ts';
 import { mapPages, PutAside } from './late-pages.ts';
 import { writeTasks } from './image-output.ts';
@@ -247,6 +247,7 @@ export function assertCheckpointable(pid: number): void {
   }
   const status = readStatus(pid); // throws VANISHED
   if (!status.hasMemory) {
+    if (status.threads > 1) throw leaderEnded(pid);
     throw new StasisError('VANISHED', `Cannot checkpoint ${pid}: it is a zombie or a kernel thread`, { phase: 'prepare', pid });
   }
   if (status.tracerPid !== 0) {

@@ -133,10 +133,18 @@ class Stopping {
 
   /** Threads that were made or that ended while others were being stopped are found by looking again. */
   stopProcess(pid: number): void {
+    const { state, num_threads } = readStat(pid);
+    if (state === 'Z' && num_threads > 1) throw leaderEnded(pid);
     const threads = new Map<number, Stopped>();
     this.#threads.set(pid, threads);
     for (;;) {
-      const news = readTasks(pid).filter((tid) => !threads.has(tid));
+      const listed = new Set(readTasks(pid));
+      for (const [tid, { tracee }] of threads) {
+        if (listed.has(tid)) continue;
+        threads.delete(tid); // it ended all the same
+        letGo(tracee);
+      }
+      const news = [...listed].filter((tid) => !threads.has(tid));
       if (news.length === 0) return;
       const seized: Stopped[] = [];
       for (const tid of news) {
@@ -146,9 +154,17 @@ class Stopping {
         seized.push(stopped);
       }
       if (seized.length === 0) return; // those that were listed have ended
+      // Between the list and the seizing an id may have passed to a thread of somebody else. Ours keep theirs from here on.
+      const ours = new Set(readTasks(pid));
+      for (const { tracee } of seized) {
+        if (ours.has(tracee.tid)) continue;
+        threads.delete(tracee.tid);
+        letGo(tracee);
+      }
       this.since ??= performance.now();
-      for (const { tracee } of seized) tracee.requestStop();
-      for (const stopped of seized) {
+      const own = seized.filter(({ tracee }) => threads.has(tracee.tid));
+      for (const { tracee } of own) tracee.requestStop();
+      for (const stopped of own) {
         try {
           stopped.groupStop = stopped.tracee.awaitStop().groupStop;
           stopped.at = process.hrtime.bigint();
@@ -180,12 +196,25 @@ function isZombie(pid: number): boolean {
   }
 }
 
+/** Threads may go on when the one that the process began with has ended; what it was is then shown nowhere. */
+export function leaderEnded(pid: number): CannotCarryError {
+  return new CannotCarryError(pid, [
+    {
+      object: 'thread',
+      place: `${pid}, the first of its process`,
+      reason: 'it has ended while others go on, which is not supported yet',
+      remedy: 'Let the program wait for its threads (pthread_join) instead of ending its first one',
+    },
+  ]);
+}
+
 function seizeIfAlive(tid: number, leader: boolean): Stopped | undefined {
   try {
     const asleepSince = sleepStart(tid);
-    return { tracee: Tracee.seize(tid, { killOnOurDeath: false }), asleepSince, groupStop: false, at: 0n };
+    const tracee = Tracee.seize(tid, { killOnOurDeath: false });
+    return { tracee, asleepSince, groupStop: false, at: 0n };
   } catch (error) {
-    if (leader || !saysVanished(error)) throw error;
+    if (leader || !(saysVanished(error) || isEnding(tid))) throw error;
     return undefined;
   }
 }
@@ -255,8 +284,31 @@ function releaseThread({ tracee, settled }: FrozenThread, since: number): void {
   }
 }
 
+/** A thread on its way out can no longer be traced: EPERM (kernel/ptrace.c: ptrace_attach). */
+function isEnding(tid: number): boolean {
+  try {
+    return ['Z', 'X'].includes(readStat(tid).state);
+  } catch (error) {
+    return saysVanished(error);
+  }
+}
+
+/** Only a stopped task can be let go. One that does not stop at once, as in vfork, is let go when it does. */
 function letGo(tracee: Tracee): void {
   if (!tracee.attached) return;
+  if (tracee.stopped) return letGoStopped(tracee);
+  tracee.requestStop();
+  if (tracee.stopsWithin(100)) return letGoStopped(tracee);
+  if (!tracee.attached) return;
+  const timer = setInterval(() => {
+    const stopped = tracee.stopsWithin(0);
+    if (stopped) letGoStopped(tracee);
+    if (stopped || !tracee.attached) clearInterval(timer);
+  }, 20);
+  timer.unref(); // at our end the kernel lets it go
+}
+
+function letGoStopped(tracee: Tracee): void {
   try {
     const registers = tracee.getRegisters();
     const architecture = architectureOf(registers);

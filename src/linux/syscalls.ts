@@ -41,6 +41,7 @@ export const x86_64Numbers = {
   getpid: 39,
   clone: 56,
   clone3: 435,
+  vfork: 58,
   execve: 59,
   exit: 60,
   exit_group: 231,

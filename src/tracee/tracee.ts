@@ -1,16 +1,21 @@
 /** One stopped task that we drive by ptrace. Whatever happens to us, it is released: disposed, or by our death. */
-import { StasisError, SyscallError } from '../errors.ts';
+import { CannotCarryError, StasisError, SyscallError } from '../errors.ts';
 import type { Architecture, Registers } from '../arch/architecture.ts';
 import { x86_64 } from '../arch/x86_64.ts';
 import { mustPtrace, ptrace, PTRACE, PTRACE_EVENT, PTRACE_O, waitFor, type WaitStatus } from '../linux/ptrace.ts';
 import { getEventMessage, getRegisters, setRegisters, setSignalMask } from '../linux/ptrace.ts';
-import { readStat } from '../linux/proc/stat.ts';
 import { syscall, syscallError } from '../linux/ffi.ts';
+import { readStat } from '../linux/proc/stat.ts';
+import { readSyscall } from '../linux/proc/syscall.ts';
+import { x86_64Numbers } from '../linux/syscalls.ts';
 
 const ESRCH = -3;
 const SIGSTOP = 19;
 /** A task in an uninterruptible sleep does not stop; after this long we say so and let it go. */
 const stopTimeout = 20_000;
+
+/** A parent in vfork goes on when its child has executed a program or ended, mostly at once. */
+const vforkTimeout = 1000;
 
 export class Tracee implements Disposable {
   readonly tid: number;
@@ -19,6 +24,7 @@ export class Tracee implements Disposable {
   #attached = true;
   /** The next stop, if it has been noticed before anybody waited for it. */
   #noticed: WaitStatus | undefined;
+  #stopped = false;
   /** It stands where the kernel looks for signals on its way back to user code. */
   #atSignalCheck = false;
   /** SIGSTOPs that arrived while we drove the task (nothing else gets through); sent again on release. */
@@ -114,9 +120,9 @@ export class Tracee implements Disposable {
   }
 
   /** The second half of {@link interrupt}. */
-  awaitStop(): { groupStop: boolean } {
+  awaitStop(milliseconds: number = stopTimeout): { groupStop: boolean } {
     for (;;) {
-      const status = this.#waitAtMost(stopTimeout);
+      const status = this.#waitAtMost(milliseconds);
       if (status.kind === 'event' && status.event === PTRACE_EVENT.STOP) {
         this.#atSignalCheck = true;
         return { groupStop: status.signal !== 5 };
@@ -186,6 +192,7 @@ export class Tracee implements Disposable {
 
   resume(request: typeof PTRACE.CONT | typeof PTRACE.SYSCALL, signal = 0): void {
     this.#atSignalCheck = false;
+    this.#stopped = false;
     const result = ptrace(request, this.tid, 0, signal);
     if (result === ESRCH) throw this.#gone();
     if (result < 0) throw syscallError('ptrace', result, `Cannot resume ${this.tid}`);
@@ -210,7 +217,9 @@ export class Tracee implements Disposable {
       const status = waitFor(this.tid, true);
       if (status !== undefined) return this.#check(status);
       if (round > 500) pause(Math.min(5, (round - 500) / 100));
-      if (performance.now() > deadline) {
+      const left = deadline - performance.now();
+      if (left < milliseconds - vforkTimeout && waitsForChild(this.tid)) throw inVfork(this.tid);
+      if (left < 0) {
         throw new StasisError('FAILED', `Cannot stop ${this.tid}: it has not reacted for ${milliseconds / 1000} s`, {
           phase: 'freeze',
           pid: this.tid,
@@ -222,6 +231,7 @@ export class Tracee implements Disposable {
 
   #check(status: WaitStatus): WaitStatus {
     if (status.kind === 'exited' || status.kind === 'killed') throw this.#gone();
+    this.#stopped = true;
     return status;
   }
 
@@ -255,6 +265,22 @@ export class Tracee implements Disposable {
   /** PTRACE_O_* in force. */
   get options(): number {
     return this.#options;
+  }
+
+  /** As far as we have waited for it. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** After {@link requestStop}: whether it stops so soon. */
+  stopsWithin(milliseconds: number): boolean {
+    try {
+      this.awaitStop(milliseconds);
+      return true;
+    } catch (error) {
+      if (error instanceof StasisError) return false;
+      throw error;
+    }
   }
 
   get attached(): boolean {
@@ -332,4 +358,23 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 /** Sleeps without an event loop: the tracing thread has nothing else to do. */
 export function pause(milliseconds: number): void {
   Atomics.wait(cell, 0, 0, milliseconds);
+}
+
+/** In vfork, or clone with CLONE_VFORK: an uninterruptible sleep. Source: kernel/fork.c (wait_for_vfork_done). */
+function waitsForChild(tid: number): boolean {
+  if (readStat(tid).state !== 'D') return false;
+  const call = readSyscall(tid);
+  const { vfork, clone, clone3 } = x86_64Numbers;
+  return call !== 'running' && [vfork, clone, clone3].some((number) => number === call.number);
+}
+
+function inVfork(tid: number): CannotCarryError {
+  return new CannotCarryError(tid, [
+    {
+      object: 'thread',
+      place: String(tid),
+      reason: 'it waits in vfork for a child that uses its memory',
+      remedy: 'Wait until the child has executed a program of its own, or ended',
+    },
+  ]);
 }

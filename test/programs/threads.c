@@ -33,9 +33,9 @@ static void *work(void *argument) {
   while (!over && index % 3 == 0) pthread_cond_wait(&changed, &lock);
   pthread_mutex_unlock(&lock);
   for (int i = 0; i < 100; i++) value = value * 1.0000001 + 1;
-  const struct timespec nap = {0, 1000000};
+  const struct timespec nap = {0, index > 30 ? 100000000 : 1000000}; // of a thousand few are busy
   while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
-    if (index % 3 == 1) {
+    if (index % 3 == 1 || index > 30) {
       const int result = nanosleep(&nap, NULL);
       // every fifth gets a signal at the end
       check(result == 0 || (errno == EINTR && index % 5 == 0), "thread %ld: nanosleep says %s", index, strerror(errno));

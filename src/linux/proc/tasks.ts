@@ -1,5 +1,5 @@
 /** The threads and the children of a process (`man 5 proc_pid_task`, proc_tid_children). */
-import { listProc, readProcText } from './read.ts';
+import { listProc, readProcText, readProcTextIfPresent } from './read.ts';
 import { integer } from './scan.ts';
 
 /** The thread ids in ascending order, the leader's among them. */
@@ -16,8 +16,11 @@ export function parseChildren(text: string): number[] {
 
 /**
  * The children that this one thread made, zombies among them, in the order of their making. Reliable only while they are
- * all stopped. Needs CONFIG_PROC_CHILDREN (PRIVILEGE without it).
+ * all stopped; none of a thread that has ended. Needs CONFIG_PROC_CHILDREN (PRIVILEGE without it).
  */
 export function readChildren(pid: number, tid: number = pid): number[] {
-  return parseChildren(readProcText(pid, `task/${tid}/children`));
+  const text = readProcTextIfPresent(pid, `task/${tid}/children`);
+  if (text !== undefined) return parseChildren(text);
+  if (readTasks(pid).includes(tid)) readProcText(pid, `task/${tid}/children`); // says that the kernel lacks it
+  return [];
 }
