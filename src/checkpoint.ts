@@ -24,6 +24,7 @@ import { linkFile } from './linux/link-file.ts';
 import { pageSize } from './linux/pagemap.ts';
 import { readCmdline } from './linux/proc/memory-texts.ts';
 import { findPipeHolders } from './linux/proc/pipe-holders.ts';
+import { readStat } from './linux/proc/stat.ts';
 import { readStatus } from './linux/proc/status.ts';
 import type { ImageNode } from './objects/object.ts';
 import { PageBuffers } from './objects/pages.ts';
@@ -246,6 +247,16 @@ export function assertCheckpointable(pid: number): void {
     throw new StasisError('FAILED', 'Cannot checkpoint the process that does the checkpoint', { phase: 'prepare', pid });
   }
   const status = readStatus(pid); // throws VANISHED
+  if (isAncestor(pid)) {
+    throw new CannotCarryError(pid, [
+      {
+        object: `process ${process.pid}`,
+        place: 'stasis',
+        reason: `it does the checkpoint and is itself one of the processes below ${pid}`,
+        remedy: 'Checkpoint from outside of the tree: from another terminal, or through the system call',
+      },
+    ]);
+  }
   if (!status.hasMemory) {
     if (status.threads > 1) throw leaderEnded(pid);
     throw new StasisError('VANISHED', `Cannot checkpoint ${pid}: it is a zombie or a kernel thread`, { phase: 'prepare', pid });
@@ -260,6 +271,12 @@ export function assertCheckpointable(pid: number): void {
       },
     ]);
   }
+}
+
+/** Of this process. */
+function isAncestor(pid: number): boolean {
+  for (let at = process.ppid; at > 1; at = readStat(at).ppid) if (at === pid) return true;
+  return false;
 }
 
 /** The architecture is that of the root, once it has been stopped. */

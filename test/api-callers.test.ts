@@ -96,6 +96,7 @@ console.log(program.pid);
     const { handle, program } = await begin(room, 'memory', '100');
     const before = descendants(process.pid);
     const killed = checkpoint(handle.pid, room.path('image'), {
+      freeze: 'stop', // else nobody traces it any more while its memory is written
       onProgress: ({ phase }) => phase === 'memory' && process.kill(tracerOf(handle.pid), 'SIGKILL'),
     });
     await assert.rejects(

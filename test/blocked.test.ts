@@ -9,9 +9,6 @@ import { Room, succeeded } from './harness.ts';
 import { type Program } from './program.ts';
 import { lacks } from './needs.ts';
 
-/** An epoll descriptor cannot be carried yet. To be emptied, and this line removed, when it can. */
-const refused = /^epoll/;
-
 const endByTime = [
   'nanosleep',
   'clock_nanosleep',
@@ -59,19 +56,6 @@ async function end(mode: string, program: Program): Promise<void> {
 
 suite('blocked in a system call', { skip: lacks('gcc', 'libc6-dev') }, () => {
   for (const mode of [...endByTime, ...endByInput, ...endBySignal]) {
-    if (refused.test(mode)) {
-      test(`${mode}: its epoll descriptor is refused, and it does not notice`, async () => {
-        using room = new Room();
-        const program = await begin(room, mode, toleranceMs);
-        const result = await room.stasis(['checkpoint', String(program.pid), '-o', room.path('image'), '--json']);
-        assert.equal(result.code, 10, result.stderr + result.stdout);
-        assert.match(result.stdout, /eventpoll|epoll/);
-        room.go('0');
-        await end(mode, program);
-      });
-      continue;
-    }
-
     test(`${mode}: goes on after two checkpoints`, async () => {
       using room = new Room();
       const program = await begin(room, mode, toleranceMs);

@@ -91,7 +91,7 @@ suite('a checkpoint that fails', { skip: lacks('gcc', 'libc6-dev') }, () => {
   test('the target is killed meanwhile', async () => {
     using room = new Room();
     const program = await begin(room, 'memory', '400');
-    const result = await room.stasis(['checkpoint', String(program.pid), '-o', room.path('image')], {
+    const result = await room.stasis(['checkpoint', String(program.pid), '--freeze=stop', '-o', room.path('image')], {
       meanwhile: async () => {
         await until('the freeze', () => tracerOf(program.pid) !== 0);
         await sleep(30);

@@ -29,6 +29,7 @@ export const mayDiffer: readonly { readonly what: RegExp; readonly why: string }
   { what: /sched: (?!policy$|prio$)/, why: moment },
   { what: /^fdinfo: 1 pos$/, why: 'test programs write to it meanwhile' },
   { what: /^fdinfo: \d+ (ticks|it_value)$/, why: moment },
+  { what: /^fdinfo: \d+ (Pid|NSpid)$/, why: 'the former id of a child may still be taken, until init has heard of its end' },
   { what: /^fdinfo: \d+ (ino|eventfd-id)$/, why: 'pipes, sockets and their like are new ones, with new numbers' },
 ]; // prettier-ignore
 

@@ -84,7 +84,7 @@ const O_APPEND = 0o2000;
 
 /**
  * What the program could have met had it gone on is fine: a file that others wrote to meanwhile. Another file under the
- * path is not, unless it looks like a copy; a file that is only appended to may be a new one (a rotated log).
+ * path is not, unless it looks like a copy, or is only appended to. None may be shorter than the position.
  */
 function assertUsable(value: OpenRegular, name: PathName, acceptChanged: boolean): void {
   const stat = statPath(toPath(name));
@@ -93,11 +93,12 @@ function assertUsable(value: OpenRegular, name: PathName, acceptChanged: boolean
   };
   if (stat?.isFile() !== true) return refuse('it does not exist here (any more)', 'Put the file back, then restart again.');
   const { identity } = value;
-  if (acceptChanged || (value.flags & O_APPEND) !== 0) return;
+  if (acceptChanged) return;
   const hint = 'Put the file back, or restart with --accept-changed-files.';
   const isSame = identity === undefined || (stat.ino === identity.inode && stat.birthtimeNs === identity.created);
   const isCopy = stat.size === value.size && stat.mtimeNs === identity?.modified;
   const needed = value.offset < value.size ? value.offset : value.size;
   if (stat.size < needed) refuse(`it is shorter than the position ${needed}`, hint);
-  if (!isSame && !isCopy) refuse('another file has this path now', hint);
+  const isLog = (value.flags & O_APPEND) !== 0;
+  if (!isSame && !isCopy && !isLog) refuse('another file has this path now', hint);
 }

@@ -157,8 +157,11 @@ export class Injector implements Disposable, Inquiry {
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
+    const { architecture } = this.#tracee;
     try {
       if (!this.#tracee.attached) return;
+      // Nobody follows any more; should we die when the page is gone, the flag in it must not be looked at.
+      if (this.#leads) this.#memory.write(this.#vdso.room + BigInt(architecture.code.healDataOffset), new Uint8Array(8));
       this.mustCall('munmap', [this.scratch, this.#scratchSize]);
       setSignalMask(this.#tracee.tid, this.signalMask);
       this.#tracee.setRegisters(this.#final);
