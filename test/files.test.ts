@@ -49,8 +49,20 @@ suite('files that changed since the checkpoint', { skip: lacks('gcc', 'libc6-dev
     const { program, image, log } = await reader(room);
     fs.renameSync(log, `${log}.1`);
     fs.writeFileSync(log, '');
-    await goesOn(room, image, program);
+    const shorter = await room.stasis(['restart', '-d', image]);
+    assert.equal(shorter.code, 14);
+    assert.match(shorter.stderr, /shorter.*--accept-changed-files/s);
+    await goesOn(room, image, program, ['--accept-changed-files']);
     assert.equal(fs.readFileSync(log, 'utf8'), 'two\n');
+  });
+
+  test('a log that was rotated and has grown since', async () => {
+    using room = new Room();
+    const { program, image, log } = await reader(room);
+    fs.renameSync(log, `${log}.1`);
+    fs.writeFileSync(log, 'others\n');
+    await goesOn(room, image, program);
+    assert.equal(fs.readFileSync(log, 'utf8'), 'others\ntwo\n');
   });
 
   test('an input that was written in place', async () => {
