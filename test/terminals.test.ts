@@ -58,7 +58,8 @@ suite('programs in a terminal go on in another one', { skip: lacks('gcc', 'libc6
     await first.enter('\u001a', /Stopped[^]*> $/);
     const parent = Number(fs.readFileSync(`/proc/${sleeper.pid}/stat`, 'utf8').split(' ')[3]);
     await room.checkpoint(new Program(room.own(parent), '/dev/null', '/dev/null'), image, '--kill');
-    await sleeper.gone();
+    // bash knows the job by its number, which is free when init has heard of its end.
+    await until(`${sleeper.pid} is free`, () => !fs.existsSync(`/proc/${sleeper.pid}`));
     using second = await Terminal.bash(room.directory, xterm);
     second.type(restart(image));
     const again = await below(room, second, 'sleep');
