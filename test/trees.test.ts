@@ -5,7 +5,7 @@ import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Room } from './harness.ts';
 import { lacks } from './needs.ts';
-import { descendants, identify, kill, processState, runningExecutable, tracerOf } from './processes.ts';
+import { descendants, identify, kill, mentioning, processState, runningExecutable, tracerOf } from './processes.ts';
 import { until, type Program } from './program.ts';
 
 async function begin(room: Room, name: string, ...rest: string[]): Promise<Program> {
@@ -112,6 +112,8 @@ suite('a tree of processes', { skip: lacks('gcc', 'libc6-dev') }, () => {
       for (const pid of left()) kill(room.own(pid), 'SIGKILL');
       await until('the end', () => left().length === 0);
     }
+    // One that was just being made waits for us for a while (linux/spawn.ts: gate).
+    await until('the end of our helpers', () => mentioning(room.path('image')).length === 0);
   });
 
   test('memory that is shared since a fork is stored once, and is shared again', { skip: needsRoot }, async () => {

@@ -6,7 +6,7 @@ export const usage = `usage: tsx test/run.ts [options]
   --only unit|process   run one of the two kinds (default: both; with --node: process)
   --filter TEXT         only files whose path contains TEXT
   --node PATH           run the tests under this Node binary
-  --jobs N              files at the same time (default: 2 for unit tests, 1 for process tests)
+  --jobs N              files at the same time (default: 2; 1 for those that measure time)
   --timeout SECONDS     for each file (default: 180)`;
 
 export interface Options {
