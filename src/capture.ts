@@ -3,9 +3,21 @@ import { collectProcesses, type CollectOptions, type TaskNode } from './collect.
 import { freeze, type Frozen, type FrozenProcess } from './freeze.ts';
 import type { FreezeMode, FreezePlan } from './freeze-plan.ts';
 import { flagsHold } from './known-vmas.ts';
-import { isMissingInCopy, mapPages, PutAside, withPagesOf } from './late-pages.ts';
+import {
+  isElsewhere,
+  isMissingInCopy,
+  mapPages,
+  pageCount,
+  PagesInMemory,
+  PutAside,
+  withPagesIn,
+  withPagesOf,
+} from './late-pages.ts';
+import { pageSize } from './linux/pagemap.ts';
+import { rangesOf, readTraced } from './linux/process-memory.ts';
+import type { Precopy } from './precopy.ts';
 import { syscall } from './linux/ffi.ts';
-import { readSmaps } from './linux/proc/smaps.ts';
+import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
 import type { ImageNode } from './objects/object.ts';
 import type { Injector } from './tracee/injector.ts';
 import { cloneMemory, type MemoryClone } from './tracee/memory-clone.ts';
@@ -28,10 +40,12 @@ export interface Captured extends Disposable {
 }
 
 /** Throws CannotCarryError with all blockers. Whatever happens, the process runs on when the result is disposed. */
-export function capture(pid: number, plan: FreezePlan, options: CollectOptions): Captured {
+export function capture(pid: number, plan: FreezePlan, options: CollectOptions, copied?: Precopy): Captured {
   if (plan.mode === 'stop') return captureStopped(pid, plan.reason, options);
-  const copied = captureByFork(pid, plan, options) ?? captureByFork(pid, { ...plan, known: new Map() }, options);
-  if (copied !== undefined) return copied;
+  const precopied = copied === undefined ? undefined : capturePrecopied(copied, plan, options);
+  if (precopied !== undefined) return precopied;
+  const forked = captureByFork(pid, plan, options) ?? captureByFork(pid, { ...plan, known: new Map() }, options);
+  if (forked !== undefined) return forked;
   throw new Error('The kernel gives a copy of memory other flags than the memory'); // a case that dup_mmap does not know
 }
 
@@ -72,6 +86,79 @@ function stillStopped(frozen: Frozen, tasks: readonly TaskNode[], reason: string
     },
     [Symbol.dispose]: () => void release(),
   };
+}
+
+/** A watch of its own would have been refused before ours began. */
+function withoutOurWatch(vma: SmapsVma): SmapsVma {
+  if (!vma.vmFlags.has('uw')) return vma;
+  const { start, end, read, write, execute, shared, offset, deviceMajor, deviceMinor, inode, path, deleted, sizes } = vma;
+  const vmFlags = new Set([...vma.vmFlags].filter((flag) => flag !== 'uw'));
+  return { start, end, read, write, execute, shared, offset, deviceMajor, deviceMinor, inode, path, deleted, sizes, vmFlags };
+}
+
+/** Bytes of memory written since the last round that are put aside. */
+const writtenLimit = 64 << 20;
+
+/** undefined: too much was written, or mappings are not what they were; then nothing that was copied counts. */
+function capturePrecopied(copy: Precopy, plan: FreezePlan, options: CollectOptions): Captured | undefined {
+  const { pid } = copy;
+  const known = new Map([[pid, readSmaps(pid).map(withoutOurWatch)]]);
+  const aside = new PutAside(putAsideLimit);
+  let held: PagesInMemory | undefined;
+  const discard = (): void => {
+    aside[Symbol.dispose]();
+    held?.[Symbol.dispose]();
+  };
+  try {
+    const frozen = freeze(pid, { descendants: true, known });
+    const found = guarded(frozen, () => {
+      if (frozen.processes.length > 1) return undefined;
+      const tasks = collectProcesses(frozen, { ...options, pagesLater: true });
+      const pages = copy.pages(frozen.root.vmas);
+      if (pageCount(pages.written) * pageSize > writtenLimit) return undefined;
+      held = new PagesInMemory(pages.written);
+      held.fill((chunk, into) => readTraced(pid, into, rangesOf(chunk)));
+      let fits = true;
+      const whole = tasks.map((task) =>
+        mapPages(task, (node): ImageNode => {
+          const kept = isElsewhere(node) ? aside.take(node, pid) : node;
+          fits &&= kept !== undefined;
+          return kept ?? node;
+        }),
+      );
+      return fits ? { tasks: whole, pages } : undefined;
+    });
+    const collected = performance.now();
+    frozen[Symbol.dispose]();
+    const resumed = performance.now();
+    const now = new Map(readSmaps(pid).map((vma) => [`${vma.start} ${vma.end} ${vma.path}`, vma]));
+    copy.endWatch();
+    const holds = frozen.root.vmas.every((vma) => {
+      const later = now.get(`${vma.start} ${vma.end} ${vma.path}`);
+      return later === undefined || flagsHold([vma], [later], false);
+    });
+    const memory = held;
+    if (found === undefined || memory === undefined || !holds) {
+      discard();
+      return undefined;
+    }
+    const { tasks, pages } = found;
+    return {
+      tasks: tasks.map((task) => withPagesIn(task, pages, memory, copy)),
+      root: frozen.root,
+      mode: 'precopy',
+      reason: plan.reason,
+      since: frozen.since - copy.stopped, // both stops count
+      collected,
+      released: true,
+      release: () => resumed,
+      signal: () => {}, // what gets one is not copied
+      [Symbol.dispose]: discard,
+    };
+  } catch (error) {
+    discard();
+    throw error;
+  }
 }
 
 /** Bytes of shared memory and the like that are put aside for a copy; more would need much memory of ours and a long stop. */

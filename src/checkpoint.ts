@@ -29,6 +29,7 @@ import { readStatus } from './linux/proc/status.ts';
 import type { ImageNode } from './objects/object.ts';
 import { PageBuffers } from './objects/pages.ts';
 import { openSink, type OpenSink, type Sink } from './sink.ts';
+import { Precopy } from './precopy.ts';
 import { saysVanished, vanished } from './tracee/tracee.ts';
 import { isSupervised } from './supervised.ts';
 import { version } from './version.ts';
@@ -159,14 +160,18 @@ async function freezeAndWrite(
   options.onProgress?.({ phase: 'freeze' });
   const plan = planFreeze(pid, dryRun ? 'stop' : (options.freeze ?? 'auto'), options.after ?? 'continue');
   using ending = options.after === 'kill' && !dryRun ? new Ending() : undefined;
-  using captured = capture(pid, plan, {
+  const collectOptions = {
     systemCalls,
     ending,
     connections: options.connections,
     skipFds: options.skipFds,
     pipeHolders,
     carry: options.carry?.map((pattern) => resolve(pattern)),
-  });
+  };
+  const copy = plan.mode === 'precopy' ? await Precopy.of(pid, plan.known, collectOptions, options.signal) : undefined;
+  using precopied = copy instanceof Precopy ? copy : undefined;
+  const reason = copy === undefined || copy instanceof Precopy ? plan.reason : `no precopy: ${copy.refused}`;
+  using captured = capture(pid, { ...plan, reason }, collectOptions, precopied);
   const { tasks } = captured;
   const clock = { started, frozen: captured.since, collected: captured.collected };
   const report = (totals: Written['totals'], pages: number, memory: number, resumed: number): CheckpointResult =>

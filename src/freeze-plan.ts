@@ -1,5 +1,7 @@
 /** In which way the memory of a process gets into the image while it is stopped as short as can be. */
 import type { KnownVmas } from './known-vmas.ts';
+import { readFdInfo } from './linux/proc/fdinfo.ts';
+import { readFds } from './linux/proc/fds.ts';
 import { readSmaps, type SmapsVma } from './linux/proc/smaps.ts';
 import { readStatus } from './linux/proc/status.ts';
 import { readChildren, readTasks } from './linux/proc/tasks.ts';
@@ -8,8 +10,9 @@ import { saysVanished } from './tracee/tracee.ts';
 /**
  * `stop`: it is written while the process is stopped. `fork`: the kernel copies it as for a fork, the copy is written while the process
  * runs on.
+ * `precopy`: it is copied while the process runs, and in a stop what was written since.
  */
-export type FreezeMode = 'stop' | 'fork';
+export type FreezeMode = 'stop' | 'fork' | 'precopy';
 
 export interface FreezePlan {
   readonly mode: FreezeMode;
@@ -27,10 +30,23 @@ export function planFreeze(pid: number, wanted: FreezeMode | 'auto', after: 'con
   if (after !== 'continue') return { mode: 'stop', reason: 'the process does not run on afterwards' };
   const pids = treeBelow(pid);
   const kb = pids.reduce((sum, each) => sum + (ifThere(() => readStatus(each).anonymousKb) ?? 0), 0);
-  if (wanted === 'fork') return { mode: 'fork', reason: 'asked for', known: knownNow(pids) };
+  if (wanted === 'fork' || wanted === 'precopy') return { mode: wanted, reason: 'asked for', known: knownNow(pids) };
   const size = `${(kb / 1024).toFixed(kb < 10_240 ? 1 : 0)} MiB of memory`;
   if (kb <= smallKb) return { mode: 'stop', reason: `${size} is soon copied` };
-  return { mode: 'fork', reason: size, known: knownNow(pids) };
+  const known = knownNow(pids);
+  // A fork copies page tables: huge pages have few.
+  const huge = [...known.values()].flat().reduce((sum, { sizes }) => sum + sizes.AnonHugePages, 0);
+  const mode = pids.length === 1 && kb - huge > largeKb && !usesDirect(pid) ? 'precopy' : 'fork';
+  return { mode, reason: size, known };
+}
+
+/** Page tables that take longer to copy than it takes to find what was written: 10 ms. */
+const largeKb = 640 << 10;
+
+/** What a device or another process writes through pages that were pinned before is not noticed. Source: man 2 open (O_DIRECT). */
+function usesDirect(pid: number): boolean {
+  const O_DIRECT = 0o40000;
+  return ifThere(() => readFds(pid).some(({ fd }) => (readFdInfo(pid, fd).flags & O_DIRECT) !== 0)) ?? false;
 }
 
 function knownNow(pids: readonly number[]): KnownVmas {

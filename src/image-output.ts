@@ -77,7 +77,9 @@ function* writePages(
     read(chunk, buffer);
     const content = dropZeros ? withoutZeroPages(buffer.bytes, chunk) : chunk;
     const stored =
-      base === undefined || readPages !== undefined ? content : withoutKept(base, former, buffer.bytes, content, kept);
+      base === undefined || !pagesKept.record.parents.includes(record.name)
+        ? content
+        : withoutKept(base, former, buffer.bytes, content, kept);
     while (kept.length >= 2 * keptPerRecord)
       writer.write(pagesKept.record, { of: former, runs: kept.splice(0, 2 * keptPerRecord) });
     if (stored.length === 0) continue;

@@ -3,7 +3,7 @@ import type { TaskNode } from './collect.ts';
 import { chunks } from './image-output.ts';
 import { LocalMemory } from './linux/ffi.ts';
 import { readTraced, rangesOf } from './linux/process-memory.ts';
-import { ownPages, pageSize, runsWithin, type PageRuns, type Span } from './linux/pagemap.ts';
+import { ownPages, pageSize, push, runsWithin, type PageRuns, type Span } from './linux/pagemap.ts';
 import { difference } from './objects/inheritance.ts';
 import type { ImageNode, ReadPages } from './objects/object.ts';
 import { spansOf, type AnonymousMapping } from './objects/vma-anonymous.ts';
@@ -29,6 +29,49 @@ export function isMissingInCopy({ value, readPages }: ImageNode): boolean {
     advice.includes('DONTFORK') ||
     advice.includes('WIPEONFORK')
   );
+}
+
+/** Whether its pages are not read from the memory of the process like all others. */
+export function isElsewhere({ value, readPages }: ImageNode): boolean {
+  return readPages !== undefined || (value as Partial<AnonymousMapping>).hugePage !== undefined;
+}
+
+/** The mappings of the tree with pages that have been copied: those written last to `memory`, the unchanged ones before. */
+export function withPagesIn(
+  root: TaskNode,
+  { written, unchanged }: { readonly written: PageRuns; readonly unchanged: PageRuns },
+  memory: PagesInMemory,
+  before: { read(runs: PageRuns, into: Uint8Array): void },
+): TaskNode {
+  const own = union(written, unchanged);
+  const readPages: ReadPages = (chunk, into) => {
+    let to = 0;
+    for (let index = 0; index < chunk.length; index += 2) {
+      const end = chunk[index]! + chunk[index + 1]!;
+      for (let page = chunk[index]!; page < end;) {
+        const { here, count } = memory.from(page, end);
+        const place = into.bytes.subarray(to, to + count * pageSize);
+        if (here) memory.copy([page, count], place);
+        else before.read([page, count], place);
+        page += count;
+        to += count * pageSize;
+      }
+    }
+  };
+  return mapPages(root, (node) => (isElsewhere(node) ? node : { ...withRuns(node, runsOfNode(node, own)), readPages }));
+}
+
+/** Of runs that have no page in common. */
+function union(one: PageRuns, other: PageRuns): PageRuns {
+  const all: PageRuns = [];
+  for (let i = 0, j = 0; i < one.length || j < other.length;) {
+    const first = j >= other.length || (i < one.length && one[i]! < other[j]!);
+    const [runs, index] = first ? [one, i] : [other, j];
+    push(all, runs[index]!, runs[index]! + runs[index + 1]!);
+    if (first) i += 2;
+    else j += 2;
+  }
+  return all;
 }
 
 /** The mappings of the tree with the pages that process `pid` has there. What is read in another way stays. */
@@ -151,6 +194,15 @@ export class PagesInMemory implements Disposable {
       into.set(this.#memory.bytes.subarray(from, from + size), to);
       to += size;
     }
+  }
+
+  /** Whether the page is here, and of how many from it on that is true. */
+  from(page: number, end: number): { readonly here: boolean; readonly count: number } {
+    const run = this.#find(page);
+    const [first = Infinity, count = 0] = [this.#runs[2 * run], this.#runs[2 * run + 1]];
+    if (first <= page && page < first + count) return { here: true, count: Math.min(end, first + count) - page };
+    const next = this.#runs[2 * (first > page ? run : run + 1)] ?? end;
+    return { here: false, count: Math.min(end, next) - page };
   }
 
   /** The index of the last run that begins at or before the page. */

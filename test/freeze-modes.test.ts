@@ -23,7 +23,7 @@ function start(room: Room, ...args: string[]): Promise<Program> {
   return room.start([room.program('invariants', ['-pthread']), room.path('go'), ...args]);
 }
 
-const modes = ['stop', 'fork'] as const;
+const modes = ['stop', 'fork', 'precopy'] as const;
 const user = ordinaryUser(checkout);
 
 for (const { caller, uid, skip } of [

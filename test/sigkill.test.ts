@@ -12,7 +12,7 @@ import { lacks } from './needs.ts';
 import { identify, kill, mentioning, processState, runningExecutable, tracerOf } from './processes.ts';
 import { checkSequence } from './sequence.ts';
 
-const modes = ['stop', 'fork'];
+const modes = ['stop', 'fork', 'precopy'];
 const allRounds = Number(process.env['STASIS_KILL_ROUNDS'] ?? 40);
 
 /** Half of the rounds anywhere in the life of the command; the other half where it has the target in its hands. */

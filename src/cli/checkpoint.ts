@@ -75,7 +75,7 @@ function skippedFds(invocation: Invocation): number[] {
 }
 
 function freezeMode(invocation: Invocation): NonNullable<CheckpointOptions['freeze']> {
-  const modes = ['auto', 'stop', 'fork'] as const;
+  const modes = ['auto', 'stop', 'fork', 'precopy'] as const;
   const word = invocation.value('freeze') ?? 'auto';
   const mode = modes.find((each) => each === word);
   if (mode !== undefined) return mode;

@@ -99,7 +99,8 @@ export const commands: readonly CommandSpec[] = [
       {
         name: 'freeze',
         value: 'MODE',
-        summary: 'How memory is saved: auto, stop (while the process stands still) or fork (from a copy, while it runs on)',
+        summary:
+          'How memory is saved: auto, stop (while the process stands still), fork (from a copy) or precopy (before it stands still)',
       },
       {
         name: 'kill',

@@ -44,6 +44,12 @@ export function readProcess(pid: number, local: bigint, ranges: readonly Range[]
   transfer('process_vm_readv', pid, local, ranges);
 }
 
+/** The same of a process that runs: false when something of it cannot be read (any more). */
+export function readSome(pid: number, local: bigint, ranges: readonly Range[]): boolean {
+  const { memory, length } = fillVectors(local, ranges);
+  return syscall('process_vm_readv', pid, memory.address, 1, memory.address + 16n, ranges.length, 0) === length;
+}
+
 /** The same to the begin of `local`, also from mappings that the process itself may not read (PROT_NONE) while we trace it. */
 export function readTraced(pid: number, local: LocalMemory, ranges: readonly Range[]): void {
   const { memory, length } = fillVectors(local.address, ranges);
