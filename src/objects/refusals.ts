@@ -4,14 +4,26 @@
  */
 import type { Blocker } from '../errors.ts';
 import { readNamespaces } from '../linux/proc/links.ts';
+import { hasMemoryNodes, readPolicies } from '../linux/proc/numa.ts';
 import type { Status } from '../linux/proc/status.ts';
 
 /** Checks that only read /proc. */
-const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [namespaces];
+const checks: readonly ((pid: number, status: Status) => Blocker[])[] = [namespaces, memoryPolicies];
 
 /** All that stands in the way and can be seen without running anything in the target. */
 export function collectRefusals(pid: number, status: Status): Blocker[] {
   return checks.flatMap((check) => check(pid, status));
+}
+
+/** Policies of mbind and set_mempolicy; looked for only where there are nodes to choose from. */
+function memoryPolicies(pid: number): Blocker[] {
+  if (!hasMemoryNodes()) return [];
+  return readPolicies(pid).map(({ start, policy }) => ({
+    object: `vma ${start}`,
+    place: '',
+    reason: `its memory policy ${policy} is not supported yet`,
+    remedy: 'Run the program without mbind, set_mempolicy and numactl',
+  }));
 }
 
 /** Of the namespaces only those count in which the program's own view of things would change. */

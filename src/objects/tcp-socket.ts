@@ -6,7 +6,7 @@ import { IPPROTO, state, type InetSocket } from '../linux/sock-diag.ts';
 import { AF } from '../linux/socket-address.ts';
 import { hasUnreadableFilter } from '../linux/socket-options.ts';
 import { peekStream } from '../linux/socket-queue.ts';
-import { getInt, SOCK } from '../linux/sockets.ts';
+import { getInt, getOption, SOCK } from '../linux/sockets.ts';
 import { tcpState } from '../linux/tcp.ts';
 import {
   inetAddressOf,
@@ -157,6 +157,9 @@ function collectSocket(fd: number, sight: Sight, file: OpenFile, objref: number,
   const protocolOptions = family === AF.INET6 ? (['ip', 'ipv6'] as const) : (['ip'] as const);
   const type = { family, type: SOCK.STREAM, protocol: 0, options: ['socket', ...protocolOptions, 'tcp'] as const };
   if (hasUnreadableFilter(fd)) return filterBlocker(file);
+  const protocol = upperProtocol(fd);
+  if (protocol !== '')
+    return fdBlocker(file, `the kernel speaks ${protocol} on it`, 'Let the program speak the protocol itself, or close it');
   const isSized = (getInt(fd, SOL_SOCKET, SO_BUF_LOCK) ?? 0) !== 0;
   const base = {
     family: family === AF.INET6 ? ('inet6' as const) : ('inet' as const),
@@ -254,4 +257,12 @@ function waitingAt(own: InetSocket | undefined, snapshot: SocketSnapshot): numbe
   if (clients.length < own.receive || !clients.every((ino) => snapshot.inside.has(ino)))
     return 'a connection from outside the tree waits to be accepted';
   return clients;
+}
+
+/** The protocol that the kernel adds to the connection, such as `tls`; empty for none. Source: net/ipv4/tcp_ulp.c. */
+function upperProtocol(fd: number): string {
+  const TCP_ULP = 31;
+  const TCP_ULP_NAME_MAX = 16;
+  const name = getOption(fd, IPPROTO.TCP, TCP_ULP, TCP_ULP_NAME_MAX);
+  return typeof name === 'number' ? '' : Buffer.from(name).toString('latin1').replace(/\0.*$/s, '');
 }
