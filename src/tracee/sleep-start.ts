@@ -12,13 +12,25 @@ import { readStat } from '../linux/proc/stat.ts';
 export function sleepStart(tid: number): bigint | undefined {
   const { state, processor } = readStat(tid);
   if (state !== 'S') return undefined;
-  const offset = clockOffset(processor);
+  const offset = recentOffset(processor);
   const start = readExecStart(tid);
   if (offset === undefined || start === undefined || start === 0) return undefined;
   return offset + nanoseconds(start);
 }
 
 const maskBytes = 128; // 1,024 processors
+
+/** Milliseconds for which an offset is good enough for a whole process: to go to a processor can take long on a busy one. */
+const keptFor = 200;
+const offsets = new Map<number, { readonly offset: bigint | undefined; readonly at: number }>();
+
+function recentOffset(processor: number): bigint | undefined {
+  const known = offsets.get(processor);
+  if (known !== undefined && performance.now() - known.at < keptFor) return known.offset;
+  const offset = clockOffset(processor);
+  offsets.set(processor, { offset, at: performance.now() });
+  return offset;
+}
 
 /** Offsets found a moment ago: a process has many threads. */
 const recent = new Map<number, { readonly at: bigint; readonly offset: bigint | undefined }>();
